@@ -1,0 +1,49 @@
+"""Limits that more than one part depends on, in one place, asserted against each other.
+
+Sizes in bytes, times in seconds.
+"""
+
+# RFC 5321 4.5.3.1: what every server must take at least, CR LF included where the RFC includes it.
+LOCAL_PART_BYTES = 64
+DOMAIN_BYTES = 255
+PATH_BYTES = 256
+COMMAND_LINE_BYTES = 512
+REPLY_LINE_BYTES = 512
+TEXT_LINE_BYTES = 1000
+RECIPIENTS_MINIMUM = 100
+
+COMMAND_LINE_MOST_BYTES = 2048
+"""What we take: the 512 of RFC 5321 4.5.3.1.4 plus every parameter that an extension adds to MAIL and RCPT."""
+
+ADDRESS_MOST_BYTES = 900
+"""Longest address we take or make; qmail-smtpd's bound, well above RFC 5321's 64+1+255."""
+
+# RFC 5321 4.5.3.2: how long a client waits for each reply.
+CLIENT_GREETING_S = 300
+CLIENT_MAIL_S = 300
+CLIENT_RCPT_S = 300
+CLIENT_DATA_S = 120
+CLIENT_BLOCK_S = 180
+CLIENT_END_OF_DATA_S = 600
+SERVER_COMMAND_S = 300
+"""RFC 5321 4.5.3.2.7: how long a server waits for the next command."""
+
+HOPS_MOST = 100
+"""Received and Delivered-To fields before a message counts as looping; RFC 5321 6.3 asks for at least 100."""
+
+INLINE_CONTENT_BYTES = 128 * 1024
+"""Content up to this size travels inside a frame and lies in the database; beyond it is a file and a descriptor."""
+
+RECIPIENTS_MOST = 100_000
+"""Recipients of one message from a trusted network; one frame carries them all."""
+
+ENVELOPE_MOST_BYTES = 16 * 1024 * 1024
+"""All recipient addresses of one message together."""
+
+FRAME_MOST_BYTES = 32 * 1024 * 1024
+
+TRACE_MOST_BYTES = 4096
+"""The lines that we put before a message: Received, and what later stages add."""
+
+assert ENVELOPE_MOST_BYTES * 3 // 2 + INLINE_CONTENT_BYTES + TRACE_MOST_BYTES < FRAME_MOST_BYTES
+assert PATH_BYTES < ADDRESS_MOST_BYTES < COMMAND_LINE_MOST_BYTES

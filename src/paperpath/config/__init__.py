@@ -1,0 +1,1 @@
+"""One schema of settings, its TOML reader, and what follows from settings alone."""

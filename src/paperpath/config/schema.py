@@ -1,0 +1,198 @@
+"""Every setting of ``paperpath.toml``: its name, kind, default with the reason for it, bounds and page text.
+
+This file is the only list.  The reader, `paperpath check-config` and `docs/reference/configuration.md` come from it.
+Durations are seconds inside and ``"90s"``, ``"5m"``, ``"7d"`` in the file; sizes are bytes inside and ``"50MiB"`` in it.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from paperpath.base.limits import RECIPIENTS_MINIMUM, RECIPIENTS_MOST
+
+Service = Literal["smtp"]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all sections."""
+
+
+def _about(text: str, *, unit: str = "", reason: str = "") -> Meta:
+    return Meta(description=text, extra={"unit": unit, "reason": reason})
+
+
+Text = Annotated[str, Meta(min_length=1)]
+
+
+class Duration(int):
+    """Seconds; written ``"90s"``, ``"5m"``, ``"12h"``, ``"7d"``."""
+
+
+class Size(int):
+    """Bytes; written ``"512KiB"``, ``"50MiB"``, ``"2GiB"`` or as a plain number."""
+
+
+class Listen(Section, frozen=True, kw_only=True):
+    """One listening socket."""
+
+    service: Annotated[Service, _about("What is spoken there.")]
+    address: Annotated[Text, _about("Where: ``host:port``, ``[v6]:port`` or ``unix:/path``.")]
+
+
+class Paths(Section, frozen=True, kw_only=True):
+    """Where things are."""
+
+    state: Annotated[Text, _about("Queue, mailboxes and accounts.")] = "/var/lib/paperpath"
+    run: Annotated[Text, _about("Sockets between the processes.")] = "/run/paperpath"
+
+
+class Local(Section, frozen=True, kw_only=True):
+    """Domains of system accounts."""
+
+    domains: Annotated[tuple[str, ...], _about("Domains whose local parts are system accounts.")] = ()
+
+
+class Mailboxes(Section, frozen=True, kw_only=True):
+    """Domains whose mailboxes are made by `paperpath account`."""
+
+    domains: Annotated[tuple[str, ...], _about("Domains of virtual mailboxes.")] = ()
+
+
+class Relay(Section, frozen=True, kw_only=True):
+    """Who may send where."""
+
+    networks: Annotated[
+        tuple[str, ...],
+        _about("Clients that may send to any domain.", reason="this machine itself, and nobody else"),
+    ] = ("127.0.0.0/8", "::1/128")
+    domains: Annotated[
+        tuple[str, ...],
+        _about("Domains that anybody may send to and that are passed on; ``.example.org`` means its subdomains."),
+    ] = ()
+
+
+class Receive(Section, frozen=True, kw_only=True):
+    """Sessions with clients."""
+
+    processes: Annotated[
+        int, Meta(ge=0, le=64), _about("How many `receive` processes; 0 picks by the number of processors.")
+    ] = 0
+    message_size: Annotated[
+        Size,
+        _about("Largest message taken.", unit="bytes", reason="what large providers take, so nothing they send bounces"),
+    ] = Size(50 * 1024 * 1024)
+    recipients: Annotated[
+        int,
+        Meta(ge=RECIPIENTS_MINIMUM, le=RECIPIENTS_MOST),
+        _about("Recipients of one message from a stranger.", reason="ten times the 100 that RFC 5321 4.5.3.1.8 demands"),
+    ] = 1000
+    relay_recipients: Annotated[
+        int,
+        Meta(ge=RECIPIENTS_MINIMUM, le=RECIPIENTS_MOST),
+        _about("Recipients of one message from a relay network.", reason="lists are sent in one transaction"),
+    ] = RECIPIENTS_MOST
+    sessions: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000),
+        _about("Sessions at once, over all `receive` processes.", reason="10,000 idle ones take under 200 MB"),
+    ] = 10_000
+    command_timeout: Annotated[
+        Duration,
+        _about("Silence after which a session is closed.", unit="seconds", reason="RFC 5321 4.5.3.2.7: at least 5 minutes"),
+    ] = Duration(300)
+
+
+class Queue(Section, frozen=True, kw_only=True):
+    """The store and its schedule."""
+
+    engine: Annotated[Literal["sqlite"], _about("Where the queue is kept.")] = "sqlite"
+    lifetime: Annotated[
+        Duration,
+        _about("Age after which a deferral becomes a failure, after one last try.", unit="seconds", reason="qmail's week"),
+    ] = Duration(7 * 86400)
+    local_concurrency: Annotated[
+        int, Meta(ge=0, le=10_000), _about("Local deliveries under way at once; 0 stops them.", reason="a batch a sync")
+    ] = 400
+    remote_concurrency: Annotated[
+        int,
+        Meta(ge=0, le=10_000),
+        _about("Remote transactions under way at once; 0 stops them.", reason="a connection each, at the most"),
+    ] = 400
+    local_destination_concurrency: Annotated[
+        int, Meta(ge=1, le=10_000), _about("The same for one account.", reason="enough to share a sync")
+    ] = 100
+    remote_destination_concurrency: Annotated[
+        int, Meta(ge=1, le=10_000), _about("The same for one domain.", reason="what a peer takes without complaint")
+    ] = 20
+    transaction_recipients: Annotated[
+        int,
+        Meta(ge=1, le=1000),
+        _about("Recipients of one message handed to a peer in one transaction.", reason="RFC 5321 4.5.3.1.8: all take 100"),
+    ] = 100
+
+
+class Remote(Section, frozen=True, kw_only=True):
+    """Sending to other servers."""
+
+    processes: Annotated[int, Meta(ge=1, le=64), _about("How many `remote` processes.")] = 1
+    helo: Annotated[str, _about("Name given in EHLO; empty means ``hostname``.")] = ""
+    connect_timeout: Annotated[
+        Duration, _about("How long one address may take to answer a connection.", unit="seconds", reason="qmail's minute")
+    ] = Duration(60)
+    resolver: Annotated[
+        str, _about("Address of the name server, ``host`` or ``host:port``; empty means /etc/resolv.conf.")
+    ] = ""
+    port: Annotated[int, Meta(ge=1, le=65535), _about("Port of other servers where no route names one.")] = 25
+    tls: Annotated[
+        Literal["opportunistic", "never"],
+        _about("STARTTLS where the peer offers it, without proof of identity; or not at all."),
+    ] = "opportunistic"
+
+
+class Bounce(Section, frozen=True, kw_only=True):
+    """Failure reports."""
+
+    address: Annotated[Text, _about("Local part that reports come from, at ``hostname``.")] = "MAILER-DAEMON"
+    double_to: Annotated[
+        str, _about("Where reports go that could not be delivered to the sender; without ``@``, at ``hostname``.")
+    ] = "postmaster"
+
+
+class Logging(Section, frozen=True, kw_only=True):
+    """What is written to standard error."""
+
+    format: Annotated[Literal["logfmt", "json"], _about("One line an event, for people or for programs.")] = "logfmt"
+
+
+class Stop(Section, frozen=True, kw_only=True):
+    """How the service ends."""
+
+    grace: Annotated[
+        Duration,
+        _about("How long what is under way may take to finish after TERM.", unit="seconds", reason="systemd kills at 90"),
+    ] = Duration(30)
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    hostname: Annotated[Text, _about("This host's fully qualified name.")]
+    listen: Annotated[tuple[Listen, ...], _about("Listening sockets.")] = ()
+    paths: Paths = Paths()
+    local: Local = Local()
+    mailboxes: Mailboxes = Mailboxes()
+    virtual: Annotated[
+        dict[str, str],
+        _about("Domain (or address, or ``.suffix``) to the account that handles it; empty value: not virtual after all."),
+    ] = {}
+    relay: Relay = Relay()
+    routes: Annotated[
+        dict[str, str], _about("Domain (``.suffix``; empty: all) to next hop, ``smtp://host[:port]``; empty: use MX.")
+    ] = {}
+    receive: Receive = Receive()
+    queue: Queue = Queue()
+    remote: Remote = Remote()
+    bounce: Bounce = Bounce()
+    log: Logging = Logging()
+    stop: Stop = Stop()

@@ -1,0 +1,1 @@
+"""Mail protocols as machines: bytes in, events out; answers in, bytes out.  Pure."""

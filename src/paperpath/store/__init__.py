@@ -1,0 +1,1 @@
+"""The queue's memory: one contract, and the engines that keep it."""

@@ -1,0 +1,213 @@
+"""What the queue asks of its store, whatever engine keeps it.
+
+The law, which every engine keeps and `tests/conformance` checks:
+
+1.  Nothing done inside a transaction is visible or durable before ``commit`` returns; after it returns, all of it is
+    on stable storage.
+2.  A recipient row exists from the commit that accepts its message to the commit that settles it.
+3.  A settled recipient never comes back, and is never claimed again.
+4.  What follows from an outcome (a report, forwards) is accepted in the transaction that settles it.
+5.  A claim belongs to this opening of the store.  ``open`` voids the claims of the one before and counts them: each is
+    a delivery that may have happened without our knowing.
+6.  Content is stored once however many messages share it, and lives exactly as long as one message needs it.
+7.  A claim takes what is due, oldest due first, and never more for one destination than it is asked for.
+8.  A held message is not claimed; what is under way when it is held may still settle.
+9.  After an error from ``commit`` that says the disk lied (`StoreBroken`), the engine refuses everything.
+
+An engine is synchronous and used from one thread; `paperpath.queue.writer` is that thread.
+Times are whole seconds since the epoch.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import msgspec
+
+from paperpath.wire.control import MessageView
+
+
+class StoreFull(Exception):
+    """No room: the transaction was rolled back, nothing of it is stored, the store is sound."""
+
+
+class StoreBroken(Exception):
+    """The disk or the database failed us; nothing may be acknowledged any more.  Open the store anew."""
+
+
+class NewRecipient(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A recipient as routed."""
+
+    address: bytes
+    channel: str
+    """``local`` or ``remote``."""
+    destination: str
+    """What deliveries are counted and limited by: a domain for `remote`, an account's name for `local`."""
+    claimed: bool
+    """Handed to a delivery agent as soon as this commit is done; a row so marked is born under way."""
+
+
+class NewMessage(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A message to accept."""
+
+    message: int
+    """Its id, chosen by the caller, never used before."""
+    sender: bytes
+    trace: bytes
+    content: bytes
+    """The content where it is small; empty where ``file`` or ``shares`` is given."""
+    size: int
+    birth: int
+    origin: str
+    smtputf8: bool
+    recipients: tuple[NewRecipient, ...]
+    """Numbered from 0 in this order."""
+    file: str = ""
+    """Name (in the store's own content folder) of a synced file that holds the content; the store owns it from now."""
+    shares: int = 0
+    """Id of a message, unfinished in this very transaction's view, whose content this one shares."""
+
+
+class Claimed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Recipients of one message at one destination, now under way."""
+
+    message: int
+    sender: bytes
+    trace: bytes
+    content: bytes
+    size: int
+    birth: int
+    smtputf8: bool
+    file: str
+    channel: str
+    destination: str
+    recipients: tuple["ClaimedRecipient", ...]
+
+
+class ClaimedRecipient(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One of them."""
+
+    number: int
+    address: bytes
+    attempts: int
+    """Attempts already made that were deferred."""
+
+
+class Defer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Settle to wait: the recipient becomes due again at ``due``."""
+
+    message: int
+    number: int
+    due: int
+    last: str
+    """What the attempt came to, for `paperpath queue why`."""
+    counts: bool = True
+    """False where no attempt was made (the agent was not there): the attempt counter stays."""
+
+
+class Finish(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Settle for good: delivered, failed or discarded; the row goes, and with the last row the message."""
+
+    message: int
+    number: int
+
+
+class DestinationDue(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A destination with unclaimed recipients, and when the first of them is due."""
+
+    channel: str
+    destination: str
+    due: int
+
+
+class Interrupted(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A delivery that was under way when the process before this one ended."""
+
+    message: int
+    number: int
+    address: bytes
+    destination: str
+
+
+class Totals(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Counts over the whole store."""
+
+    messages: int
+    recipients: int
+    held: int
+    """Messages held."""
+    under_way: int
+    """Recipients claimed."""
+    due: int
+    """Recipients that could be claimed now."""
+    deferred: int
+    """Recipients that wait for a later moment."""
+    oldest_birth: int
+    content_bytes: int
+
+
+class Store(Protocol):
+    """The contract.  Every method but ``open``, ``close`` and ``transaction`` is called inside a transaction."""
+
+    def open(self) -> tuple[Interrupted, ...]:
+        """Open or create; void the claims of the opening before, making them due at once; return at most 1,000."""
+
+    def close(self) -> None:
+        """Close in order; claims that are still open count as interrupted at the next ``open``."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Group what is done inside into one commit; an exception inside rolls all of it back and goes on out.
+
+        Raises StoreFull or StoreBroken from its end.
+        """
+
+    def accept(self, messages: Sequence[NewMessage]) -> None:
+        """Store messages with their recipients, due at their birth."""
+
+    def claim(self, channel: str, destination: str, now: int, most: int, per_message: int) -> list[Claimed]:
+        """Take up to ``most`` due recipients of one destination, oldest due first, grouped by message.
+
+        A group has at most ``per_message`` recipients; a message with more comes as several groups.
+        """
+
+    def due_destinations(self, now: int, most: int, skip: frozenset[tuple[str, str]]) -> list[DestinationDue]:
+        """Return up to ``most`` destinations (less ``skip``) that have something due, longest due first."""
+
+    def next_due(self, now: int) -> int | None:
+        """Return when the next unclaimed, unheld recipient becomes due after ``now``; None where there is none."""
+
+    def settle(self, defers: Sequence[Defer], finishes: Sequence[Finish]) -> list[int]:
+        """Settle claimed recipients; return the ids of messages that this finished.
+
+        A row that is gone (removed by the operator meanwhile) is passed over.  Whatever the outcomes bring forth is
+        accepted *before* this call in the same transaction, so that shared content lives on.
+        """
+
+    def hold(self, message: int, now: int, note: str) -> bool:
+        """Keep a message from being claimed; False where there is none."""
+
+    def release(self, message: int, now: int, note: str) -> bool:
+        """Undo ``hold``."""
+
+    def retry(self, message: int, now: int, note: str) -> bool:
+        """Make every waiting recipient of a message due now."""
+
+    def remove(self, message: int) -> bool:
+        """Take a message out for good, whatever its state."""
+
+    def get(self, message: int, recipients: int) -> MessageView | None:
+        """Look at one message with up to so many of its recipients, and its history."""
+
+    def content(self, message: int, most: int) -> tuple[bytes, bytes, int] | None:
+        """Return trace, the first ``most`` bytes of content, and the content's size."""
+
+    def page(
+        self, after: int, most: int, sender: bytes, recipient: bytes, destination: str, held_only: bool
+    ) -> tuple[list[MessageView], bool]:
+        """List messages with ids above ``after``, oldest first; the flag tells whether more follow."""
+
+    def messages_after(self, after: int, most: int) -> list[int]:
+        """Return ids above ``after`` in order: for operations on the whole queue, step by step."""
+
+    def totals(self, now: int) -> Totals:
+        """Count everything."""

@@ -1,0 +1,1 @@
+"""The only code that meets the kernel: durable files, sockets, processes, privileges, the clock."""

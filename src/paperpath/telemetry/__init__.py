@@ -1,0 +1,1 @@
+"""Declared events, log lines, counters."""

@@ -1,0 +1,247 @@
+"""Every event that Paperpath logs, declared once.
+
+`docs/reference/events.md` is printed from these declarations.  Addresses and other bytes from strangers are put in
+through `base.text.show`, so a line stays a line.  ``message`` is the queue's id as `base.ids.show_id` writes it.
+"""
+
+from typing import ClassVar
+
+from paperpath.telemetry.event import Event, Level
+
+
+class ServiceReady(Event, frozen=True):
+    """All processes are up and the listening sockets are open."""
+
+    name: ClassVar[str] = "service.ready"
+    level: ClassVar[Level] = "notice"
+    listeners: str
+    privileges: str
+    """``separate users`` or ``all as USER``."""
+
+
+class ServiceStopping(Event, frozen=True):
+    """The supervisor was asked to stop; what is under way is finished first."""
+
+    name: ClassVar[str] = "service.stopping"
+    level: ClassVar[Level] = "notice"
+    signal: str
+
+
+class ServiceStopped(Event, frozen=True):
+    """Everything has ended."""
+
+    name: ClassVar[str] = "service.stopped"
+    level: ClassVar[Level] = "notice"
+    duration_s: float
+
+
+class ServiceReloaded(Event, frozen=True):
+    """The configuration was read again and is in force in every process."""
+
+    name: ClassVar[str] = "service.reloaded"
+    level: ClassVar[Level] = "notice"
+    file: str
+
+
+class ReloadRefused(Event, frozen=True):
+    """The new configuration is not usable; the former stays in force."""
+
+    name: ClassVar[str] = "service.reload-refused"
+    level: ClassVar[Level] = "warning"
+    advice: ClassVar[str] = "Mend the file (`paperpath check-config` names the line), then send HUP again."
+    reason: str
+
+
+class ProcessStarted(Event, frozen=True):
+    """The supervisor started a process."""
+
+    name: ClassVar[str] = "process.started"
+    role: str
+    pid: int
+
+
+class ProcessEnded(Event, frozen=True):
+    """A process ended without being asked to; it is started again after ``restart_s``."""
+
+    name: ClassVar[str] = "process.ended"
+    level: ClassVar[Level] = "warning"
+    advice: ClassVar[str] = "Nothing accepted is lost. If it repeats, the lines before this one say why."
+    role: str
+    pid: int
+    how: str
+    restart_s: float
+
+
+class ProcessBroken(Event, frozen=True):
+    """An error that this program does not expect; the process ends or drops what it was doing."""
+
+    name: ClassVar[str] = "process.broken"
+    level: ClassVar[Level] = "alert"
+    advice: ClassVar[str] = "This is a defect of Paperpath: please report the line."
+    where: str
+    error: str
+
+
+class SessionClosed(Event, frozen=True):
+    """The one line of a session with a client."""
+
+    name: ClassVar[str] = "session.closed"
+    service: str
+    peer: str
+    helo: str
+    messages: int
+    recipients: int
+    refused: int
+    bytes_in: int
+    duration_s: float
+    result: str
+    """``quit``, ``closed``, ``timeout``, ``refused``, ``error`` …"""
+    reason: str | None = None
+
+
+class MessageRefused(Event, frozen=True):
+    """A message, or one of its recipients, was turned away in a session."""
+
+    name: ClassVar[str] = "message.refused"
+    service: str
+    peer: str
+    sender: str
+    recipient: str | None
+    code: int
+    status: str
+    reason: str
+    """In full; the peer saw one plain sentence."""
+
+
+class MessageAccepted(Event, frozen=True):
+    """A message is durable in the queue and was acknowledged."""
+
+    name: ClassVar[str] = "message.accepted"
+    message: str
+    sender: str
+    recipients: int
+    size_bytes: int
+    origin: str
+
+
+class MessageDone(Event, frozen=True):
+    """Every recipient has ended; the message left the queue."""
+
+    name: ClassVar[str] = "message.done"
+    message: str
+    age_s: int
+
+
+class Delivered(Event, frozen=True):
+    """One recipient has the message."""
+
+    name: ClassVar[str] = "delivery.delivered"
+    message: str
+    recipient: str
+    channel: str
+    destination: str
+    host: str
+    duration_s: float
+    text: str
+
+
+class DeliveryDeferred(Event, frozen=True):
+    """One recipient does not have it yet; ``next_s`` seconds from now it is tried again."""
+
+    name: ClassVar[str] = "delivery.deferred"
+    level: ClassVar[Level] = "notice"
+    message: str
+    recipient: str
+    channel: str
+    destination: str
+    host: str
+    status: str
+    attempts: int
+    next_s: int
+    duration_s: float
+    text: str
+
+
+class DeliveryFailed(Event, frozen=True):
+    """One recipient will never have it; ``report`` is the message that tells the sender."""
+
+    name: ClassVar[str] = "delivery.failed"
+    level: ClassVar[Level] = "notice"
+    message: str
+    recipient: str
+    channel: str
+    destination: str
+    host: str
+    status: str
+    duration_s: float
+    report: str
+    """Id of the report, or why there is none: ``triple bounce`` …"""
+    text: str
+
+
+class DeliveryInterrupted(Event, frozen=True):
+    """A delivery was under way when the queue ended last time; it is repeated, so a duplicate is possible."""
+
+    name: ClassVar[str] = "delivery.interrupted"
+    level: ClassVar[Level] = "warning"
+    message: str
+    recipient: str
+    destination: str
+
+
+class BounceDropped(Event, frozen=True):
+    """A report about a report about a report (qmail's triple bounce): it is thrown away."""
+
+    name: ClassVar[str] = "bounce.dropped"
+    level: ClassVar[Level] = "warning"
+    advice: ClassVar[str] = "The postmaster address of this host cannot be delivered to: see that it can."
+    message: str
+    recipient: str
+    text: str
+
+
+class AgentGone(Event, frozen=True):
+    """A delivery agent ended with work under way; that work is deferred."""
+
+    name: ClassVar[str] = "agent.gone"
+    level: ClassVar[Level] = "warning"
+    agent: str
+    jobs: int
+
+
+class QueueOpened(Event, frozen=True):
+    """The store is open."""
+
+    name: ClassVar[str] = "queue.opened"
+    level: ClassVar[Level] = "notice"
+    messages: int
+    recipients: int
+    interrupted: int
+
+
+class QueueOperated(Event, frozen=True):
+    """An operator changed the queue."""
+
+    name: ClassVar[str] = "queue.operated"
+    level: ClassVar[Level] = "notice"
+    verb: str
+    message: str
+    operator: str
+
+
+class StorageFull(Event, frozen=True):
+    """There is no room for new mail; clients are told to try later."""
+
+    name: ClassVar[str] = "storage.full"
+    level: ClassVar[Level] = "alert"
+    advice: ClassVar[str] = "Make room on the file system that holds [paths] state; nothing accepted is affected."
+    error: str
+
+
+class StorageBroken(Event, frozen=True):
+    """The disk or the database failed; the queue ends and is opened anew, and nothing more was acknowledged."""
+
+    name: ClassVar[str] = "storage.broken"
+    level: ClassVar[Level] = "alert"
+    advice: ClassVar[str] = "Look at the kernel's log for disk errors."
+    error: str

@@ -1,0 +1,87 @@
+"""From events to lines on standard error, a batch a write.
+
+Lines are logfmt (``time level event key=value …``, for people) or JSON (for programs).  A process gathers the lines of
+one turn of its loop and writes them together: a line costs little more than its formatting.  A line is never split
+between writes, so that the processes of one service can share the descriptor.
+"""
+
+import re
+from collections.abc import Callable
+
+import msgspec
+
+from paperpath.base.dates import iso8601
+from paperpath.telemetry.event import Event
+
+_PLAIN = re.compile(r'[^\s"=\\\x00-\x1f\x7f]+')
+_encode_json = msgspec.json.Encoder().encode
+_FLUSH_BYTES = 16 * 1024
+
+
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    text = str(value)
+    if _PLAIN.fullmatch(text):
+        return text
+    return _encode_json(text).decode()
+
+
+def logfmt(event: Event, process: str, now: float) -> str:
+    """Return the event as one line for people, without its line end."""
+    seconds = int(now)
+    stamp = f"{iso8601(seconds)[:-1]}.{int((now - seconds) * 1000):03}Z"
+    parts = [stamp, event.level, event.name, f"process={process}"]
+    for field in event.__struct_fields__:
+        value = getattr(event, field)
+        if value is not None:
+            parts.append(f"{field}={_value(value)}")
+    return " ".join(parts)
+
+
+def json_line(event: Event, process: str, now: float) -> str:
+    """Return the event as one JSON object, without its line end."""
+    fields = {name: value for name in event.__struct_fields__ if (value := getattr(event, name)) is not None}
+    head = {"time": round(now, 3), "level": event.level, "event": event.name, "process": process}
+    return _encode_json(head | fields).decode()
+
+
+class Log:
+    """Where a process sends its events.
+
+    ``write`` takes bytes and must not raise; ``schedule`` asks for ``flush`` to be called soon, once; without it every
+    line is written at once.
+    """
+
+    def __init__(
+        self,
+        process: str,
+        write: Callable[[bytes], None],
+        clock: Callable[[], float],
+        *,
+        as_json: bool = False,
+        schedule: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
+        self._process = process
+        self._write = write
+        self._clock = clock
+        self._format = json_line if as_json else logfmt
+        self._schedule = schedule
+        self._lines: list[str] = []
+        self._size = 0
+
+    def emit(self, event: Event) -> None:
+        """Log one event."""
+        line = self._format(event, self._process, self._clock())
+        if not self._lines and self._schedule is not None:
+            self._schedule(self.flush)
+        self._lines.append(line)
+        self._size += len(line)
+        if self._schedule is None or self._size > _FLUSH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        if self._lines:
+            lines, self._lines, self._size = self._lines, [], 0
+            self._write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
