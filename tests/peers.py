@@ -1,0 +1,79 @@
+"""Foreign programs and rights that a test needs, asked for by name.
+
+A test that meets another program's idea of a protocol is worth nothing when it is silently not run. So a
+missing peer skips with the Debian package that would bring it, and `make test` lists every skip. With
+CI=true, where the packages are installed, it fails instead.
+
+    from tests.peers import require_peer
+
+    def test_swaks_is_accepted() -> None:
+        swaks = require_peer("swaks")
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final, NoReturn
+
+import pytest
+
+# Command -> Debian package. The packages are listed again, with the reason for each, in .ci/packages; a test
+# compares the two.
+PACKAGES: Final = {
+    "delv": "dnsutils",
+    "dig": "dnsutils",
+    "ip": "iproute2",
+    "mkfs.ext4": "e2fsprogs",
+    "mount": "util-linux",
+    "nsenter": "util-linux",
+    "openssl": "openssl",
+    "postconf": "postfix",
+    "postfix": "postfix",
+    "postmulti": "postfix",
+    "ps": "procps",
+    "sendmail": "postfix",
+    "setpriv": "util-linux",
+    "smtp-sink": "postfix",
+    "smtp-source": "postfix",
+    "swaks": "swaks",
+    "unbound": "unbound",
+    "unbound-control": "unbound",
+    "unshare": "util-linux",
+}
+
+# Debian keeps servers' programs where an ordinary user's PATH does not look.
+_ADMINISTRATORS_PATH: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+def missing_is_failure() -> bool:
+    """Tell whether this run promised to have everything: CI is set, as every CI system does."""
+    return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+def find_peer(command: str) -> Path | None:
+    """Return the path of `command`, or None."""
+    search = os.pathsep.join([os.environ.get("PATH", os.defpath), *_ADMINISTRATORS_PATH])
+    found = shutil.which(command, path=search)
+    return Path(found) if found else None
+
+
+def require_peer(command: str) -> Path:
+    """Return the path of `command`; without it skip the test, or fail it under CI."""
+    found = find_peer(command)
+    if found is not None:
+        return found
+    package = PACKAGES.get(command)
+    remedy = f"apt-get install {package}" if package else "no Debian package is on record in tests/peers.py"
+    _missing(f"{command} is not installed: {remedy}")
+
+
+def require_root() -> None:
+    """Skip the test unless it runs as root; under CI fail it."""
+    if os.geteuid() != 0:
+        _missing("needs root: changing users, mounting and the like cannot be tried otherwise")
+
+
+def _missing(reason: str) -> NoReturn:
+    if missing_is_failure():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
