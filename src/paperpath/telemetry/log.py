@@ -65,14 +65,14 @@ class Log:
         self._process = process
         self._write = write
         self._clock = clock
-        self._format = json_line if as_json else logfmt
+        self.as_json = as_json
         self._schedule = schedule
         self._lines: list[str] = []
         self._size = 0
 
     def emit(self, event: Event) -> None:
         """Log one event."""
-        line = self._format(event, self._process, self._clock())
+        line = (json_line if self.as_json else logfmt)(event, self._process, self._clock())
         if not self._lines and self._schedule is not None:
             self._schedule(self.flush)
         self._lines.append(line)

@@ -6,13 +6,19 @@ The first ``Configure`` starts the process; each later one replaces its settings
 import msgspec
 
 
+class Listener(msgspec.Struct, frozen=True, array_like=True, tag="listener", gc=False):
+    """A listening socket of yours, as the descriptor with this frame; in force from the next ``Configure``."""
+
+    name: str
+    """What is spoken there: a service and its address (``smtp 127.0.0.1:2525``), or ``intake``, ``lookup`` …"""
+    attached: bool = True
+
+
 class Configure(msgspec.Struct, frozen=True, array_like=True, tag="configure", gc=False):
-    """Your settings now.  With the frame come as many descriptors as ``listeners`` has entries, in that order."""
+    """Your settings now, and the listening sockets that came before this frame; those you had before are over."""
 
     settings: bytes
     """The process's own settings type, as msgpack; a process gets nothing of the others' settings."""
-    listeners: tuple[str, ...]
-    """What each descriptor is: ``smtp 127.0.0.1:2525``, ``intake``, ``lookup`` …"""
 
 
 class Drain(msgspec.Struct, frozen=True, array_like=True, tag="drain", gc=False):
@@ -31,5 +37,5 @@ class Rejected(msgspec.Struct, frozen=True, array_like=True, tag="rejected", gc=
     reason: str
 
 
-FromSupervisor = Configure | Drain
+FromSupervisor = Listener | Configure | Drain
 FromChild = Ready | Rejected

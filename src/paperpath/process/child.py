@@ -1,0 +1,126 @@
+"""The life of every process but the supervisor: born with one descriptor, told its settings, drained, gone.
+
+A process is started as ``python -I -m paperpath.ROLE FD``.  On FD the supervisor sends its listening sockets, then
+``Configure``; later perhaps both again; and ``Drain`` at the end.  If the supervisor dies, FD ends, and the process
+drains by itself: nobody is left to restart it.
+"""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from paperpath.process.settings import Common
+from paperpath.system import clock
+from paperpath.system.channel import Channel
+from paperpath.system.output import write_stderr
+from paperpath.telemetry.events import ProcessBroken
+from paperpath.telemetry.log import Log
+from paperpath.wire.supervision import Configure, Drain, FromSupervisor, Listener, Ready, Rejected
+
+_GRACE_WITHOUT_SUPERVISOR_S = 10.0
+
+S = TypeVar("S", bound=Common)
+S_contra = TypeVar("S_contra", bound=Common, contravariant=True)
+T = TypeVar("T")
+
+Listeners = list[tuple[str, socket.socket]]
+
+
+class Role(Protocol[S_contra]):
+    """What a process folder implements; `run_role` drives it."""
+
+    async def configure(self, settings: S_contra, listeners: Listeners) -> None:
+        """Start, or go over to new settings and sockets.  Raises ValueError where they cannot be put in force."""
+
+    async def drain(self, grace_s: float) -> None:
+        """Finish what is under way within the time; the process exits when this returns."""
+
+
+def run_loop(main: Coroutine[Any, Any, T]) -> T:
+    """Run ``main`` on uvloop, or on the standard loop where uvloop is missing."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)
+
+
+def new_log(name: str, *, as_json: bool = False) -> Log:
+    """Return a log on standard error that writes once a turn of the running loop."""
+    return Log(name, write_stderr, clock.now, as_json=as_json, schedule=asyncio.get_running_loop().call_soon)
+
+
+def report_broken(log: Log) -> None:
+    """Send errors that nobody expected to the log instead of asyncio's own printing."""
+
+    def broken(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        log.emit(ProcessBroken(where=str(context.get("message", "")), error=describe(error)))
+
+    asyncio.get_running_loop().set_exception_handler(broken)
+
+
+def describe(error: object) -> str:
+    """Return an exception's type, text and the place it came from, in one line."""
+    if not isinstance(error, BaseException):
+        return str(error)
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        place = f" at {trace.tb_frame.f_code.co_name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"{type(error).__name__}: {error}{place}"
+
+
+class _Life(Generic[S]):
+    """The conversation with the supervisor around one role."""
+
+    def __init__(self, name: str, settings_type: type[S], make: Callable[[Log], Role[S]]) -> None:
+        self._decode = msgspec.msgpack.Decoder(settings_type).decode
+        self._log = new_log(name)
+        self._role = make(self._log)
+        self._listeners: Listeners = []
+        self._commands: asyncio.Queue[tuple[Configure, Listeners] | Drain] = asyncio.Queue()
+
+    def _take(self, frame: Listener | Configure | Drain, descriptor: int | None) -> None:
+        if isinstance(frame, Listener):
+            self._listeners.append((frame.name, socket.socket(fileno=descriptor)))
+        elif isinstance(frame, Configure):
+            self._commands.put_nowait((frame, self._listeners))
+            self._listeners = []
+        else:
+            self._commands.put_nowait(frame)
+
+    async def live(self, control: socket.socket) -> None:
+        report_broken(self._log)
+        last = Drain(_GRACE_WITHOUT_SUPERVISOR_S)
+        channel = Channel(control, FromSupervisor, self._take, lambda _: self._commands.put_nowait(last))
+        while not isinstance(command := await self._commands.get(), Drain):
+            await self._configure(channel, *command)
+        await self._role.drain(command.grace_s)
+        self._log.flush()
+
+    async def _configure(self, channel: Channel, frame: Configure, listeners: Listeners) -> None:
+        try:
+            settings = self._decode(frame.settings)
+            self._log.as_json = settings.log_as_json
+            await self._role.configure(settings, listeners)
+        except (ValueError, OSError) as error:
+            for _, sock in listeners:
+                sock.close()
+            channel.send(Rejected(describe(error)))
+        else:
+            channel.send(Ready())
+
+
+def run_role(name: str, settings_type: type[S], make: Callable[[Log], Role[S]]) -> None:
+    """Be one process until the supervisor says stop.  The descriptor's number is the only argument."""
+
+    async def live() -> None:
+        await _Life(name, settings_type, make).live(socket.socket(fileno=int(sys.argv[1])))
+
+    run_loop(live())

@@ -1,0 +1,76 @@
+"""What each process is told of the configuration: its own part and nothing else.
+
+The supervisor cuts these from the whole; a process never sees the file.
+"""
+
+import msgspec
+
+from paperpath.config.routing import RoutingTable
+
+
+class Common(msgspec.Struct, frozen=True, kw_only=True):
+    """What every process knows."""
+
+    hostname: str
+    run: str
+    """Folder of the sockets between processes."""
+    log_as_json: bool
+
+
+class ReceiveSettings(Common, frozen=True, kw_only=True):
+    """For `receive`."""
+
+    routing: RoutingTable
+    relay_networks: tuple[str, ...]
+    message_size_bytes: int
+    recipients_most: int
+    relay_recipients_most: int
+    sessions_most: int
+    """Of this process alone."""
+    command_timeout_s: int
+    spool: str
+    """Folder for large messages while they arrive; files there have no name."""
+
+
+class QueueSettings(Common, frozen=True, kw_only=True):
+    """For `queue`."""
+
+    routing: RoutingTable
+    folder: str
+    lifetime_s: int
+    local_concurrency: int
+    remote_concurrency: int
+    local_destination_concurrency: int
+    remote_destination_concurrency: int
+    transaction_recipients: int
+    bounce_local_part: str
+    double_bounce_to: str
+    intake_users: tuple[int, ...]
+    """User ids that may hand in mail and ask for deliveries; the kernel names who is at the other end."""
+    remote_users: tuple[int, ...]
+    operator_users: tuple[int, ...]
+
+
+class LocalSettings(Common, frozen=True, kw_only=True):
+    """For `local`'s root half."""
+
+    mail: str
+    """Folder of the mailboxes of `paperpath account`."""
+    mail_user: str
+    """System account that owns them."""
+    mailbox_domains: frozenset[bytes]
+    lookup_users: tuple[int, ...]
+    worker_users: tuple[int, ...]
+
+
+class RemoteSettings(Common, frozen=True, kw_only=True):
+    """For `remote`."""
+
+    helo: str
+    connect_timeout_s: int
+    resolver: str
+    port: int
+    tls: str
+    connections_most: int
+    """Connections open at once, of this process alone."""
+    routing: RoutingTable
