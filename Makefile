@@ -15,6 +15,7 @@ TRIAL_PORT ?= 2525
 
 .DEFAULT_GOAL := help
 .PHONY: help env run test check format bench lock docs clean
+.PHONY: check-format check-lint check-types check-imports check-text
 # A recipe that fails must not leave a target that looks done.
 .DELETE_ON_ERROR:
 
@@ -24,9 +25,10 @@ help: ## this list
 env: $(VENV)/installed ## the environment in .venv, built when missing or stale
 
 $(VENV)/locked: requirements-dev.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "make: Paperpath needs Python 3.11 or later, and '$(PYTHON)' is" \
-	    "$$($(PYTHON) --version 2>&1 || true). Name another one: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  found=$$($(PYTHON) --version 2>&1) || found='not there'; \
+	  echo "make: Paperpath needs Python 3.11 or later, and '$(PYTHON)' is $$found." \
+	    "Name another one: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "make: '$(PYTHON)' has no venv module (on Debian: apt-get install python3-venv)." >&2; exit 1; }
 	rm -rf $(VENV)
@@ -54,11 +56,17 @@ run: env ## a mail server to try, in the foreground, with its state in .trial
 test: env ## every test (ARGS="-k queue" narrows it); the skipped ones are listed at the end
 	$(BIN)/python -m pytest -n auto --dist loadgroup -rs $(ARGS)
 
-check: env ## formatter, linter, types, imports, text
+# One target each, so that `make --keep-going check` shows everything at once.
+check: check-format check-lint check-types check-imports check-text ## formatter, linter, types, imports, text
+check-format: env
 	@echo '== format';  $(BIN)/ruff format --check .
+check-lint: env
 	@echo '== lint';    $(BIN)/ruff check .
-	@echo '== types';   $(BIN)/mypy $(CODE)
+check-types: env
+	@echo '== types';   $(BIN)/mypy --strict $(CODE)
+check-imports: env
 	@echo '== imports'; $(BIN)/python tools/check_imports.py
+check-text: env
 	@echo '== text';    $(BIN)/python tools/check_text.py
 
 format: env ## rewrite the code in the one style, and mend what can be mended without thought
