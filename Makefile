@@ -8,8 +8,8 @@ PYTHON ?= python3
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
-# What is type-checked. bench and docs carry code too, once they are there.
-CODE := src tests tools $(wildcard bench)
+# What is type-checked; bench, once it holds any code.
+CODE := src tests tools $(if $(wildcard bench/*.py),bench)
 TRIAL := .trial
 TRIAL_PORT ?= 2525
 
