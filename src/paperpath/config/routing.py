@@ -78,7 +78,9 @@ def route(table: RoutingTable, recipient: bytes) -> Route:
 def is_ours(table: RoutingTable, recipient: bytes) -> bool:
     """Tell whether anybody may send to this recipient: it is local here, or in a domain that we relay for."""
     found = route(table, recipient)
-    return found.channel == "local" or any(key in table.relay for key in suffixes(split(found.address)[1].lower()))
+    return found.channel == "local" or any(
+        key in table.relay for key in suffixes(split(found.address)[1].lower())
+    )
 
 
 def next_hop(table: RoutingTable, domain: str) -> str:

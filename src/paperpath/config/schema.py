@@ -13,6 +13,9 @@ from paperpath.base.limits import RECIPIENTS_MINIMUM, RECIPIENTS_MOST
 
 Service = Literal["smtp"]
 
+MESSAGE_SIZE_LEAST_BYTES = 64 * 1024
+"""RFC 5321 4.5.3.1.7: every server takes 64K octets."""
+
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of all sections."""
@@ -24,13 +27,11 @@ def _about(text: str, *, unit: str = "", reason: str = "") -> Meta:
 
 Text = Annotated[str, Meta(min_length=1)]
 
+Duration = Annotated[int, Meta(extra={"kind": "duration"})]
+"""Seconds; written ``"90s"``, ``"5m"``, ``"12h"``, ``"7d"`` or as a plain number."""
 
-class Duration(int):
-    """Seconds; written ``"90s"``, ``"5m"``, ``"12h"``, ``"7d"``."""
-
-
-class Size(int):
-    """Bytes; written ``"512KiB"``, ``"50MiB"``, ``"2GiB"`` or as a plain number."""
+Size = Annotated[int, Meta(extra={"kind": "size"})]
+"""Bytes; written ``"512KiB"``, ``"50MiB"``, ``"2GiB"`` or as a plain number."""
 
 
 class Listen(Section, frozen=True, kw_only=True):
@@ -68,7 +69,9 @@ class Relay(Section, frozen=True, kw_only=True):
     ] = ("127.0.0.0/8", "::1/128")
     domains: Annotated[
         tuple[str, ...],
-        _about("Domains that anybody may send to and that are passed on; ``.example.org`` means its subdomains."),
+        _about(
+            "Domains that anybody may send to and that are passed on; ``.example.org`` means its subdomains."
+        ),
     ] = ()
 
 
@@ -80,12 +83,20 @@ class Receive(Section, frozen=True, kw_only=True):
     ] = 0
     message_size: Annotated[
         Size,
-        _about("Largest message taken.", unit="bytes", reason="what large providers take, so nothing they send bounces"),
-    ] = Size(50 * 1024 * 1024)
+        Meta(ge=MESSAGE_SIZE_LEAST_BYTES),
+        _about(
+            "Largest message taken.",
+            unit="bytes",
+            reason="what large providers take, so nothing they send bounces",
+        ),
+    ] = 50 * 1024 * 1024
     recipients: Annotated[
         int,
         Meta(ge=RECIPIENTS_MINIMUM, le=RECIPIENTS_MOST),
-        _about("Recipients of one message from a stranger.", reason="ten times the 100 that RFC 5321 4.5.3.1.8 demands"),
+        _about(
+            "Recipients of one message from a stranger.",
+            reason="ten times the 100 that RFC 5321 4.5.3.1.8 demands",
+        ),
     ] = 1000
     relay_recipients: Annotated[
         int,
@@ -95,12 +106,19 @@ class Receive(Section, frozen=True, kw_only=True):
     sessions: Annotated[
         int,
         Meta(ge=1, le=1_000_000),
-        _about("Sessions at once, over all `receive` processes.", reason="10,000 idle ones take under 200 MB"),
+        _about(
+            "Sessions at once, over all `receive` processes.", reason="10,000 idle ones take under 200 MB"
+        ),
     ] = 10_000
     command_timeout: Annotated[
         Duration,
-        _about("Silence after which a session is closed.", unit="seconds", reason="RFC 5321 4.5.3.2.7: at least 5 minutes"),
-    ] = Duration(300)
+        Meta(ge=1),
+        _about(
+            "Silence after which a session is closed.",
+            unit="seconds",
+            reason="RFC 5321 4.5.3.2.7: at least 5 minutes",
+        ),
+    ] = 300
 
 
 class Queue(Section, frozen=True, kw_only=True):
@@ -109,26 +127,40 @@ class Queue(Section, frozen=True, kw_only=True):
     engine: Annotated[Literal["sqlite"], _about("Where the queue is kept.")] = "sqlite"
     lifetime: Annotated[
         Duration,
-        _about("Age after which a deferral becomes a failure, after one last try.", unit="seconds", reason="qmail's week"),
-    ] = Duration(7 * 86400)
+        Meta(ge=0),
+        _about(
+            "Age after which a deferral becomes a failure, after one last try.",
+            unit="seconds",
+            reason="qmail's week",
+        ),
+    ] = 7 * 86400
     local_concurrency: Annotated[
-        int, Meta(ge=0, le=10_000), _about("Local deliveries under way at once; 0 stops them.", reason="a batch a sync")
+        int,
+        Meta(ge=0, le=10_000),
+        _about("Local deliveries under way at once; 0 stops them.", reason="a batch a sync"),
     ] = 400
     remote_concurrency: Annotated[
         int,
         Meta(ge=0, le=10_000),
-        _about("Remote transactions under way at once; 0 stops them.", reason="a connection each, at the most"),
+        _about(
+            "Remote transactions under way at once; 0 stops them.", reason="a connection each, at the most"
+        ),
     ] = 400
     local_destination_concurrency: Annotated[
         int, Meta(ge=1, le=10_000), _about("The same for one account.", reason="enough to share a sync")
     ] = 100
     remote_destination_concurrency: Annotated[
-        int, Meta(ge=1, le=10_000), _about("The same for one domain.", reason="what a peer takes without complaint")
+        int,
+        Meta(ge=1, le=10_000),
+        _about("The same for one domain.", reason="what a peer takes without complaint"),
     ] = 20
     transaction_recipients: Annotated[
         int,
         Meta(ge=1, le=1000),
-        _about("Recipients of one message handed to a peer in one transaction.", reason="RFC 5321 4.5.3.1.8: all take 100"),
+        _about(
+            "Recipients of one message handed to a peer in one transaction.",
+            reason="RFC 5321 4.5.3.1.8: all take 100",
+        ),
     ] = 100
 
 
@@ -138,8 +170,12 @@ class Remote(Section, frozen=True, kw_only=True):
     processes: Annotated[int, Meta(ge=1, le=64), _about("How many `remote` processes.")] = 1
     helo: Annotated[str, _about("Name given in EHLO; empty means ``hostname``.")] = ""
     connect_timeout: Annotated[
-        Duration, _about("How long one address may take to answer a connection.", unit="seconds", reason="qmail's minute")
-    ] = Duration(60)
+        Duration,
+        Meta(ge=1),
+        _about(
+            "How long one address may take to answer a connection.", unit="seconds", reason="qmail's minute"
+        ),
+    ] = 60
     resolver: Annotated[
         str, _about("Address of the name server, ``host`` or ``host:port``; empty means /etc/resolv.conf.")
     ] = ""
@@ -155,14 +191,17 @@ class Bounce(Section, frozen=True, kw_only=True):
 
     address: Annotated[Text, _about("Local part that reports come from, at ``hostname``.")] = "MAILER-DAEMON"
     double_to: Annotated[
-        str, _about("Where reports go that could not be delivered to the sender; without ``@``, at ``hostname``.")
+        str,
+        _about("Where reports go that could not be delivered to the sender; without ``@``, at ``hostname``."),
     ] = "postmaster"
 
 
 class Logging(Section, frozen=True, kw_only=True):
     """What is written to standard error."""
 
-    format: Annotated[Literal["logfmt", "json"], _about("One line an event, for people or for programs.")] = "logfmt"
+    format: Annotated[Literal["logfmt", "json"], _about("One line an event, for people or for programs.")] = (
+        "logfmt"
+    )
 
 
 class Stop(Section, frozen=True, kw_only=True):
@@ -170,8 +209,13 @@ class Stop(Section, frozen=True, kw_only=True):
 
     grace: Annotated[
         Duration,
-        _about("How long what is under way may take to finish after TERM.", unit="seconds", reason="systemd kills at 90"),
-    ] = Duration(30)
+        Meta(ge=0),
+        _about(
+            "How long what is under way may take to finish after TERM.",
+            unit="seconds",
+            reason="systemd kills at 90",
+        ),
+    ] = 30
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -184,11 +228,14 @@ class Config(Section, frozen=True, kw_only=True):
     mailboxes: Mailboxes = Mailboxes()
     virtual: Annotated[
         dict[str, str],
-        _about("Domain (or address, or ``.suffix``) to the account that handles it; empty value: not virtual after all."),
+        _about(
+            "Domain (or address, or ``.suffix``) to the account that handles it; empty value: not virtual after all."
+        ),
     ] = {}
     relay: Relay = Relay()
     routes: Annotated[
-        dict[str, str], _about("Domain (``.suffix``; empty: all) to next hop, ``smtp://host[:port]``; empty: use MX.")
+        dict[str, str],
+        _about("Domain (``.suffix``; empty: all) to next hop, ``smtp://host[:port]``; empty: use MX."),
     ] = {}
     receive: Receive = Receive()
     queue: Queue = Queue()

@@ -1,0 +1,185 @@
+"""What the types of the schema cannot say: names, addresses and networks that mean something, and settings that agree.
+
+Each check takes a setting, returns it in the form in which the programs compare it (lower case, ASCII, absolute path)
+and notes what is wrong; so one run names everything.
+"""
+
+import ipaddress
+import os
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from paperpath.config.endpoints import SOCKET_PATH_MOST_BYTES, parse_listen, parse_route, parse_server
+from paperpath.config.names import domain_name, domain_pattern, local_part, mail_address
+from paperpath.config.places import QUEUE_CONTROL
+from paperpath.config.problems import Problem
+from paperpath.config.schema import Bounce, Config, Listen, Paths, Remote
+
+_DOMAIN = 'write a name such as "mx.example.org"'
+_RUN_MOST_BYTES = SOCKET_PATH_MOST_BYTES - len("/" + QUEUE_CONTROL)
+
+
+class Checker:
+    """Checks one configuration; ``folder`` is what relative paths are relative to."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self.problems: list[Problem] = []
+
+    def check(self, config: Config) -> Config:
+        """Return the configuration in its compared form; it is to be used only where ``problems`` stays empty."""
+        checked = msgspec.structs.replace(
+            config,
+            hostname=self._try("hostname", config.hostname, domain_name, _DOMAIN),
+            listen=self._listeners(config.listen),
+            paths=self._paths(config.paths),
+            local=msgspec.structs.replace(config.local, domains=self._domains("local", config.local.domains)),
+            mailboxes=msgspec.structs.replace(
+                config.mailboxes, domains=self._domains("mailboxes", config.mailboxes.domains)
+            ),
+            virtual=self._table(
+                "virtual", config.virtual, _virtual_key, _virtual_account, "write an account's name"
+            ),
+            routes=self._table(
+                "routes", config.routes, _route_key, _route, 'write "smtp://host" or "smtp://host:port"'
+            ),
+            relay=msgspec.structs.replace(
+                config.relay,
+                networks=self._each(
+                    "relay.networks", config.relay.networks, _network, 'write "192.0.2.0/24"'
+                ),
+                domains=self._each("relay.domains", config.relay.domains, domain_pattern, _DOMAIN),
+            ),
+            remote=self._remote(config.remote),
+            bounce=self._bounce(config.bounce),
+        )
+        self._disjoint(checked)
+        return checked
+
+    def _note(self, key: str, wrong: str, instead: str) -> None:
+        self.problems.append(Problem(key, wrong, instead))
+
+    def _try(self, key: str, text: str, read: Callable[[str], object], instead: str) -> str:
+        try:
+            return str(read(text))
+        except ValueError as error:
+            self._note(key, str(error), instead)
+            return text
+
+    def _each(
+        self, key: str, texts: tuple[str, ...], read: Callable[[str], object], instead: str
+    ) -> tuple[str, ...]:
+        return tuple(self._try(f"{key}[{at}]", text, read, instead) for at, text in enumerate(texts))
+
+    def _domains(self, section: str, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return self._each(f"{section}.domains", texts, domain_name, _DOMAIN)
+
+    def _table(
+        self,
+        section: str,
+        table: Mapping[str, str],
+        read_key: Callable[[str], str],
+        read_value: Callable[[str], str],
+        instead: str,
+    ) -> dict[str, str]:
+        checked: dict[str, str] = {}
+        for key, value in table.items():
+            where = f"{section}.{key}"
+            name = self._try(where, key, read_key, 'write a domain, ".suffix", or "" for all')
+            if name in checked:
+                self._note(
+                    where, "the same entry twice (upper and lower case count as one)", "leave one of them out"
+                )
+            checked[name] = self._try(where, value, read_value, instead)
+        return checked
+
+    def _listeners(self, listeners: tuple[Listen, ...]) -> tuple[Listen, ...]:
+        seen: set[str] = set()
+        checked: list[Listen] = []
+        for at, listener in enumerate(listeners):
+            key = f"listen[{at}].address"
+            address = self._try(
+                key, listener.address, parse_listen, 'write "host:port", "[v6]:port" or "unix:/path"'
+            )
+            if address in seen and not address.endswith(":0"):
+                self._note(
+                    key, f"{address} is listened on twice", "give each [[listen]] an address of its own"
+                )
+            seen.add(address)
+            checked.append(msgspec.structs.replace(listener, address=self._absolute_socket(address)))
+        return tuple(checked)
+
+    def _absolute_socket(self, address: str) -> str:
+        path = address.removeprefix("unix:")
+        return address if path == address else "unix:" + self._absolute(path)
+
+    def _absolute(self, path: str) -> str:
+        return os.path.normpath(os.path.join(self._folder, path))
+
+    def _paths(self, paths: Paths) -> Paths:
+        run = self._absolute(paths.run)
+        if len(os.fsencode(run)) > _RUN_MOST_BYTES:
+            self._note(
+                "paths.run",
+                f"{run} is too long for the sockets in it (at most {_RUN_MOST_BYTES} bytes, a limit of the kernel)",
+                "choose a shorter folder",
+            )
+        return Paths(state=self._absolute(paths.state), run=run)
+
+    def _remote(self, remote: Remote) -> Remote:
+        if remote.resolver:
+            self._try(
+                "remote.resolver", remote.resolver, _name_server, 'write "192.0.2.53" or "192.0.2.53:53"'
+            )
+        helo = self._try("remote.helo", remote.helo, domain_name, _DOMAIN) if remote.helo else ""
+        return msgspec.structs.replace(remote, helo=helo)
+
+    def _bounce(self, bounce: Bounce) -> Bounce:
+        instead = 'write a local part such as "postmaster", or an address'
+        read = mail_address if "@" in bounce.double_to else local_part
+        return Bounce(
+            address=self._try(
+                "bounce.address", bounce.address, local_part, 'write a local part: "MAILER-DAEMON"'
+            ),
+            double_to=self._try("bounce.double_to", bounce.double_to, read, instead)
+            if bounce.double_to
+            else "",
+        )
+
+    def _disjoint(self, config: Config) -> None:
+        for domain in sorted(set(config.local.domains) & set(config.mailboxes.domains)):
+            self._note(
+                f"mailboxes.domains[{config.mailboxes.domains.index(domain)}]",
+                f"{domain} is in [local] domains as well",
+                "leave it in one of them: its mailboxes are either system accounts or made by `paperpath account`",
+            )
+
+
+def _name_server(text: str) -> object:
+    return parse_server(text, 53)
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a network: {error}") from None
+
+
+def _virtual_key(text: str) -> str:
+    if "@" in text:
+        return mail_address(text).lower()
+    return domain_pattern(text) if text else ""
+
+
+def _virtual_account(text: str) -> str:
+    return local_part(text) if text else ""
+
+
+def _route_key(text: str) -> str:
+    return domain_pattern(text) if text else ""
+
+
+def _route(text: str) -> str:
+    return f"smtp://{parse_route(text)}" if text else ""

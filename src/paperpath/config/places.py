@@ -1,0 +1,30 @@
+"""Where things lie under ``[paths] state`` and ``[paths] run``: the one list of these names."""
+
+import os
+
+from paperpath.config.schema import Config
+
+QUEUE_CONTROL = "queue.control"
+"""Socket in the run folder that `paperpath queue` speaks to.  No socket there has a longer name."""
+
+DEFAULT_FILE = "/etc/paperpath/paperpath.toml"
+
+
+def mail_root(config: Config) -> str:
+    """Return the folder of the mailboxes of `paperpath account`."""
+    return os.path.join(config.paths.state, "mail")
+
+
+def accounts_file(config: Config) -> str:
+    """Return the file of accounts and password hashes."""
+    return os.path.join(config.paths.state, "accounts", "accounts.sqlite")
+
+
+def queue_folder(config: Config) -> str:
+    """Return the folder of the store."""
+    return os.path.join(config.paths.state, "queue")
+
+
+def queue_control(config: Config) -> str:
+    """Return the path of the socket of `paperpath queue`."""
+    return os.path.join(config.paths.run, QUEUE_CONTROL)
