@@ -10,7 +10,8 @@ import errno
 import os
 from collections.abc import Sequence
 
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+"""Make a new file or fail: never through a link, never over another."""
 _CANNOT = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EBADF}
 """What the kernel answers where two files, or a file system, cannot do what a faster call asks for."""
 _COPY_MOST_BYTES = 1 << 30
@@ -20,11 +21,6 @@ _VECTORS_MOST = 1024
 def open_folder(path: str) -> int:
     """Return a descriptor of an existing folder, for the functions that take one."""
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-
-def open_folder_at(parent: int, name: str) -> int:
-    """Return a descriptor of the folder ``name`` in an open folder; a symbolic link is an error (ENOTDIR)."""
-    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=parent)
 
 
 def sync_folder(path: str) -> None:
@@ -66,7 +62,7 @@ def write_file_durably(path: str, data: bytes, mode: int = 0o600) -> None:
     """
     folder = os.path.dirname(path) or "."
     temporary = f"{folder}/.new-{os.urandom(8).hex()}"
-    descriptor = os.open(temporary, _CREATE, 0o600)
+    descriptor = os.open(temporary, CREATE, 0o600)
     try:
         try:
             os.fchmod(descriptor, mode)
@@ -162,7 +158,7 @@ def copy_descriptor(source: int, path: str, size: int, mode: int = 0o600) -> Non
     Raises FileExistsError where the name is taken.  After an error the name is gone, except where the
     folder's sync was what failed.
     """
-    descriptor = os.open(path, _CREATE, mode)
+    descriptor = os.open(path, CREATE, mode)
     try:
         try:
             copy_content(source, descriptor, size)

@@ -1,0 +1,92 @@
+"""Starting processes of ours: afresh, isolated, as the right user, with the right descriptors only."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+from paperpath.system.users import User, find_user
+
+_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+
+
+class Process:
+    """A child of ours.  ``pidfd`` becomes readable when it has ended; then ``poll`` reaps it."""
+
+    def __init__(self, child: "subprocess.Popen[bytes]") -> None:
+        self._child = child
+        self.pid = child.pid
+        try:
+            self.pidfd = os.pidfd_open(child.pid)
+        except OSError:
+            child.kill()
+            child.wait()
+            raise
+
+    def poll(self) -> int | None:
+        """Return None while it runs; then its exit status, or a signal's number below zero.
+
+        The call that first finds it ended reaps it and closes ``pidfd``: remove that from the loop before.
+        """
+        reaped = self._child.returncode is not None
+        status = self._child.poll()
+        if status is not None and not reaped:
+            os.close(self.pidfd)
+        return status
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Block until it has ended, at most so long; return what ``poll`` then returns."""
+        if self._child.returncode is None:
+            select.select([self.pidfd], [], [], timeout_s)
+        return self.poll()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal, never to another process that got its id; one that has ended is left in peace."""
+        if self._child.returncode is None:
+            try:
+                signal.pidfd_send_signal(self.pidfd, number)
+            except ProcessLookupError:
+                pass
+
+
+def spawn(
+    module: str,
+    arguments: Sequence[str],
+    descriptors: Sequence[int],
+    user: str | None,
+    environment: Mapping[str, str],
+) -> Process:
+    """Start ``python -I -m module arguments…`` and return at once.
+
+    It has ``descriptors`` under the numbers they have here, standard error, and /dev/null as input and
+    output; a session of its own, ``/`` as its folder, umask 077, and ``environment`` beside PATH and LANG.
+    With ``user`` it gives up this process's user, group and supplementary groups for that account's own;
+    ``None`` changes nothing.  Raises PermissionError where the account has user id 0, and OSError where there
+    is no such account or the process could not be started.
+    """
+    account = None if user is None else _account(user)
+    child = subprocess.Popen(
+        [sys.executable, "-I", "-m", module, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        pass_fds=tuple(descriptors),
+        cwd="/",
+        env={**_ENVIRONMENT, **environment},
+        start_new_session=True,
+        umask=0o077,
+        user=None if account is None else account.uid,
+        group=None if account is None else account.gid,
+        extra_groups=None if account is None else [account.gid],
+    )
+    return Process(child)
+
+
+def _account(user: str) -> User:
+    account = find_user(user)
+    if account is None:
+        raise FileNotFoundError(f"no such user: {user}")
+    if account.uid == 0:
+        raise PermissionError(f"{user} has user id 0")
+    return account
