@@ -1,6 +1,6 @@
 """SMTP replies (RFC 5321 4.2) with their enhanced codes (RFC 3463, RFC 2034)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +10,8 @@ class Reply:
     code: int
     status: str
     lines: tuple[str, ...]
+    _wire: bytes = field(init=False, repr=False, compare=False)
+    """The encoded reply: a constant reply is encoded once and sent a million times."""
 
     def __post_init__(self) -> None:
         if not 200 <= self.code <= 599:
@@ -18,6 +20,12 @@ class Reply:
             raise ValueError(f"enhanced status {self.status} contradicts reply code {self.code}")
         if not self.lines or any(not line.isprintable() for line in self.lines):
             raise ValueError("a reply has at least one line, and no control characters")
+        lead = f"{self.status} " if self.status else ""
+        last = len(self.lines) - 1
+        text = "".join(
+            f"{self.code}{' ' if i == last else '-'}{lead}{line}\r\n" for i, line in enumerate(self.lines)
+        )
+        object.__setattr__(self, "_wire", text.encode())
 
     @property
     def is_positive(self) -> bool:
@@ -26,11 +34,7 @@ class Reply:
 
     def encode(self) -> bytes:
         """Return the reply as it goes on the wire, every line but the last with a hyphen after the code."""
-        lead = f"{self.status} " if self.status else ""
-        last = len(self.lines) - 1
-        return "".join(
-            f"{self.code}{' ' if i == last else '-'}{lead}{line}\r\n" for i, line in enumerate(self.lines)
-        ).encode()
+        return self._wire
 
 
 def reply(code: int, status: str, *lines: str) -> Reply:

@@ -1,0 +1,131 @@
+"""What each SMTP command says: its argument in, a typed value or a refusal out.  Nothing here knows of a session."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from paperpath.base.limits import ADDRESS_MOST_BYTES, DOMAIN_BYTES
+from paperpath.protocol.smtp_events import RecipientGiven, Refusal, SenderGiven
+from paperpath.protocol.smtp_grammar import is_domain, parse_number, parse_parameters, parse_path
+from paperpath.protocol.smtp_refusals import (
+    BDAT_SYNTAX,
+    MAIL_SYNTAX,
+    PARAMETER_SYNTAX,
+    PARAMETER_UNKNOWN,
+    RCPT_SYNTAX,
+    RECIPIENT_BAD,
+    SENDER_BAD,
+    TOO_BIG,
+    UTF8_NOT_ANNOUNCED,
+)
+
+CHUNK_MOST_DIGITS: Final = 10
+"""Digits of a chunk size: ten say 9.9 GB, more than any message."""
+
+
+def _size(value: bytes | None) -> int | None:
+    """RFC 1870 6: SIZE=size-value."""
+    return None if value is None else parse_number(value)
+
+
+def _body(value: bytes | None) -> str | None:
+    """RFC 6152 3: BODY=7BIT or BODY=8BITMIME.  BINARYMIME is not offered, so nobody may ask for it."""
+    return None if value is None else {b"7BIT": "7BIT", b"8BITMIME": "8BITMIME"}.get(value.upper())
+
+
+def _smtputf8(value: bytes | None) -> bool | None:
+    """RFC 6531 3.4: SMTPUTF8 takes no value."""
+    return True if value is None else None
+
+
+# Keyword: the field of the event that it sets, and the reader of its value, which returns None for a bad one.
+_Parameters = dict[bytes, tuple[str, Callable[[bytes | None], object]]]
+_MAIL_PARAMETERS: Final[_Parameters] = {
+    b"SIZE": ("size", _size),
+    b"BODY": ("body", _body),
+    b"SMTPUTF8": ("smtputf8", _smtputf8),
+}
+_RCPT_PARAMETERS: Final[_Parameters] = {}
+
+
+def _read_parameters(text: bytes, known: _Parameters) -> dict[str, Any] | Refusal:
+    """Return the event's fields that the parameters set."""
+    parameters = parse_parameters(text)
+    if parameters is None:
+        return PARAMETER_SYNTAX
+    fields: dict[str, Any] = {}
+    for keyword, raw in parameters.items():
+        if keyword not in known:
+            return PARAMETER_UNKNOWN
+        name, read = known[keyword]
+        if (value := read(raw)) is None:
+            return PARAMETER_SYNTAX
+        fields[name] = value
+    return fields
+
+
+def _is_address(address: bytes) -> bool:
+    """Tell whether an unquoted, non-empty address is within the limits and has a domain that could be one."""
+    if len(address) > ADDRESS_MOST_BYTES or b"\0" in address:
+        return False
+    local, at, domain = address.rpartition(b"@")
+    return not at or (bool(local) and len(domain) <= DOMAIN_BYTES and is_domain(domain))
+
+
+def _judge_international(address: bytes, smtputf8: bool, bad: Refusal) -> Refusal | None:
+    """RFC 6531 3.4, 3.5: an address beyond ASCII needs SMTPUTF8, and must then be UTF-8."""
+    if not smtputf8:
+        return UTF8_NOT_ANNOUNCED
+    try:
+        address.decode()
+    except UnicodeDecodeError:
+        return bad
+    return None
+
+
+def parse_mail(argument: bytes, size_most: int) -> SenderGiven | Refusal:
+    """Read what follows ``MAIL`` (RFC 5321 4.1.1.2); ``size_most`` is the largest size taken, in octets."""
+    if argument[:5].upper() != b"FROM:":
+        return MAIL_SYNTAX
+    text = argument[5:].lstrip(b" ")
+    parsed = parse_path(text)
+    if not text or parsed is None:
+        return SENDER_BAD
+    address, rest = parsed
+    given: SenderGiven = SenderGiven(address)
+    if rest:
+        fields = _read_parameters(rest, _MAIL_PARAMETERS)
+        if isinstance(fields, Refusal):
+            return fields
+        given = SenderGiven(address, **fields)
+    if address and not _is_address(address):
+        return SENDER_BAD
+    if not address.isascii() and (refusal := _judge_international(address, given.smtputf8, SENDER_BAD)):
+        return refusal
+    return TOO_BIG if given.size > size_most else given
+
+
+def parse_rcpt(argument: bytes, smtputf8: bool) -> RecipientGiven | Refusal:
+    """Read what follows ``RCPT`` (RFC 5321 4.1.1.3); ``smtputf8`` says whether MAIL asked for it."""
+    if argument[:3].upper() != b"TO:":
+        return RCPT_SYNTAX
+    parsed = parse_path(argument[3:].lstrip(b" "))
+    if parsed is None:
+        return RECIPIENT_BAD
+    address, rest = parsed
+    if rest and isinstance(fields := _read_parameters(rest, _RCPT_PARAMETERS), Refusal):
+        return fields
+    if not address or not _is_address(address):
+        return RECIPIENT_BAD
+    if not address.isascii() and (refusal := _judge_international(address, smtputf8, RECIPIENT_BAD)):
+        return refusal
+    return RecipientGiven(address)
+
+
+def parse_bdat(argument: bytes) -> tuple[int, bool] | Refusal:
+    """Read what follows ``BDAT`` (RFC 3030 2): octets of the chunk, and whether it is the last one."""
+    words = argument.split()
+    octets = parse_number(words[0], CHUNK_MOST_DIGITS) if words else None
+    is_last = len(words) == 2 and words[1].upper() == b"LAST"
+    if octets is None or (len(words) > 1 and not is_last):
+        return BDAT_SYNTAX
+    return octets, is_last

@@ -1,0 +1,640 @@
+"""The SMTP server machine (RFC 5321), without I/O: bytes from the client in, events and replies out.
+
+Purpose: everything about order, syntax and content framing of a session is decided here; who may send what to whom,
+and whether it is stored, is asked for with a question and answered by the shell.
+
+Guarantees.  Replies come in the order of the commands.  While a question is open nothing else happens and input
+waits.  No command is ever read out of content: end of data is CR LF . CR LF only, a chunk is exactly its octets, and
+where it is not certain what is content (input sent on behind a refused DATA, a BDAT without a readable size) the
+session ends.  After `Closing` nothing happens any more.  Apart from that one rule for refused DATA, which looks at
+what lies in the buffer, the events do not depend on how the input was cut.  Memory is bounded by the largest input,
+one command line and the recipients.
+
+Strategy: `_STEPS` says for each state and each command which function proceeds; what a state does not allow is in the
+same table as a function that refuses.  A step reads its argument with `smtp_commands`, then refuses or asks.
+
+Left to others: deadlines, what a recipient's refusals mean for the session, and pausing a client that sends on while
+a question is open (`buffered_bytes` tells).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Final
+
+from paperpath.base.limits import COMMAND_LINE_MOST_BYTES, DOMAIN_BYTES
+from paperpath.base.reply import Reply
+from paperpath.protocol.smtp_commands import parse_bdat, parse_mail, parse_rcpt
+from paperpath.protocol.smtp_data import ChunkDecoder, DataDecoder
+from paperpath.protocol.smtp_events import (
+    Closing,
+    ContentEnd,
+    ContentPart,
+    ContentStart,
+    Event,
+    Question,
+    RecipientGiven,
+    Refusal,
+    SenderGiven,
+    TransactionDropped,
+)
+from paperpath.protocol.smtp_refusals import (
+    BARE_CR_IN_COMMAND,
+    BARE_LF_IN_COMMAND,
+    BDAT_SYNTAX,
+    DATA_SYNTAX,
+    HELLO_SYNTAX,
+    IN_CHUNKS,
+    LINE_TOO_LONG,
+    MAIL_FIRST,
+    MAIL_NESTED,
+    NO_RECIPIENTS,
+    NOT_IMPLEMENTED,
+    R214_HELP,
+    R250_CHUNK,
+    R250_FLUSHED,
+    R250_OK,
+    R252_VRFY,
+    R354_START_INPUT,
+    R421_OUT_OF_STEP,
+    R421_TOO_MANY_ERRORS,
+    TOO_MANY_RECIPIENTS,
+    UNKNOWN_COMMAND,
+)
+
+__all__ = [
+    "R354_START_INPUT",
+    "Closing",
+    "ContentEnd",
+    "ContentPart",
+    "ContentStart",
+    "Event",
+    "Question",
+    "RecipientGiven",
+    "Refusal",
+    "SenderGiven",
+    "ServerConfig",
+    "ServerSession",
+    "State",
+    "TransactionDropped",
+]
+
+FAULTS_MOST: Final = 20
+"""Faulty commands in a row before the session ends: Postfix's hard limit.  An honest client makes none; one that speaks
+another protocol (HTTP, a worm's shell script) makes one a line."""
+
+_FAULT_CODES: Final = frozenset({500, 501, 502, 555})
+"""What counts as faulty: unreadable, unknown.  Not 503 and 554, which an honest client gets for everything it
+pipelined behind a refused MAIL, nor 452, 552 and 553."""
+
+
+class State(IntEnum):
+    """Where a session stands.  Whether a question is open is told apart from it by `ServerSession.question`."""
+
+    IDLE = 0
+    """No transaction."""
+    MAIL = 1
+    """A sender, no recipient yet."""
+    RCPT = 2
+    """A sender and recipients."""
+    CHUNKS = 3
+    """Between two chunks of one message."""
+    DATA = 4
+    """In content after DATA, or swallowing what was refused of it."""
+    CHUNK = 5
+    """In the octets of one chunk, or swallowing them."""
+    CLOSED = 6
+    """After `Closing`."""
+
+
+# Members as plain names: the machine compares them several times a command.
+_IDLE: Final = State.IDLE
+_MAIL: Final = State.MAIL
+_RCPT: Final = State.RCPT
+_CHUNKS: Final = State.CHUNKS
+_DATA: Final = State.DATA
+_CHUNK: Final = State.CHUNK
+_CLOSED: Final = State.CLOSED
+
+_DROPPED: Final = TransactionDropped()
+_CONTENT_START: Final = ContentStart()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """What all sessions of one kind share."""
+
+    hostname: bytes
+    message_size_bytes: int
+    """The largest content taken, counted as it is stored (LF line ends), and the value of SIZE in EHLO's reply."""
+    recipients_most: int
+    extensions: tuple[bytes, ...] = (
+        b"PIPELINING",
+        b"SIZE %d",
+        b"8BITMIME",
+        b"ENHANCEDSTATUSCODES",
+        b"SMTPUTF8",
+        b"CHUNKING",
+    )
+    """Lines of EHLO's reply; ``%d`` becomes the size."""
+    greeting: bytes = field(init=False, repr=False)
+    helo_reply: bytes = field(init=False, repr=False)
+    ehlo_reply: bytes = field(init=False, repr=False)
+    quit_reply: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        size = b"%d" % self.message_size_bytes
+        lines = [self.hostname, *(line.replace(b"%d", size) for line in self.extensions)]
+        ehlo = b"".join(b"250-%s\r\n" % line for line in lines[:-1]) + b"250 %s\r\n" % lines[-1]
+        object.__setattr__(self, "greeting", b"220 %s ESMTP Paperpath\r\n" % self.hostname)
+        object.__setattr__(self, "helo_reply", b"250 %s\r\n" % self.hostname)
+        object.__setattr__(self, "ehlo_reply", ehlo)
+        object.__setattr__(self, "quit_reply", b"221 2.0.0 %s closing connection\r\n" % self.hostname)
+
+
+class ServerSession:
+    """One session.  Feed it with `receive`, answer its questions, write what `take_output` returns."""
+
+    __slots__ = (
+        "_at",
+        "_buffer",
+        "_chunk_left",
+        "_chunk_refusal",
+        "_chunks",
+        "_data",
+        "_events",
+        "_faults",
+        "_is_last_chunk",
+        "_output",
+        "_skipped",
+        "body",
+        "bytes_in",
+        "config",
+        "declared_size",
+        "esmtp",
+        "helo",
+        "question",
+        "recipients",
+        "refused",
+        "sender",
+        "smtputf8",
+        "state",
+    )
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+        self.state = _IDLE
+        self.question: Question | None = None
+        """The open question, or None."""
+        self.helo = b""
+        """What the client called itself, unverified; empty before EHLO or HELO."""
+        self.esmtp = False
+        self.bytes_in = 0
+        self.refused = 0
+        """Negative replies, the machine's and the shell's."""
+        self._clear_transaction()
+        self._faults = 0
+        self._buffer = b""
+        self._at = 0
+        self._output = [config.greeting]
+        self._events: list[Event] = []
+        self._data: DataDecoder | None = None
+        self._chunks: ChunkDecoder | None = None
+        self._chunk_left = 0
+        self._is_last_chunk = False
+        self._chunk_refusal: Refusal | Reply | None = None
+        self._skipped: bytes | None = None  # the first bytes of the over-long line that is being skipped
+
+    # What the shell calls.
+
+    def receive(self, data: bytes) -> list[Event]:
+        """Take bytes from the client.  Returns nothing while a question is open, and after `Closing`."""
+        self.bytes_in += len(data)
+        if self.state is _CLOSED:
+            return []
+        if self._buffer:
+            data = self._buffer[self._at :] + data
+        self._buffer = data
+        self._at = 0
+        return self._run() if self.question is None else []
+
+    def answer(self, reply: Reply) -> list[Event]:
+        """Answer the open question and go on with what waits.  421 ends the session (RFC 5321 3.8).
+
+        An answer that comes after `Closing` is ignored: `abort` may have overtaken it.  Raises RuntimeError where no
+        question is open.
+        """
+        if self.state is _CLOSED:
+            return []
+        question = self.question
+        if question is None:
+            raise RuntimeError("answer() without an open question")
+        if reply.code >= 400:
+            self.refused += 1
+            if reply.code == 421:
+                return self.abort(reply)
+        self.question = None
+        _PROCEED[type(question)](self, question, reply)
+        return self._run()
+
+    def take_output(self) -> bytes:
+        """Return the replies to write, in order, and forget them."""
+        output, self._output = self._output, []
+        return output[0] if len(output) == 1 else b"".join(output)
+
+    def abort(self, reply: Reply) -> list[Event]:
+        """End the session from outside (a deadline, a shutdown): queue the reply, drop the transaction, close."""
+        if self.state is not _CLOSED:
+            self._hang_up(reply, reply.lines[0])
+        return self._take_events()
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Input that waits; a shell stops reading when a question is open and this is large."""
+        return len(self._buffer) - self._at
+
+    # The loop.
+
+    def _run(self) -> list[Event]:
+        progress = True
+        while progress and self.question is None:
+            state = self.state
+            if state < _DATA:
+                progress = self._take_line()
+            elif state is _DATA:
+                progress = self._take_data()
+            else:
+                progress = state is _CHUNK and self._take_chunk()
+        return self._take_events()
+
+    def _take_events(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def _consume(self, end: int) -> None:
+        """Forget the input before ``end``."""
+        if end == len(self._buffer):
+            self._buffer = b""
+            self._at = 0
+        else:
+            self._at = end
+
+    # Command lines.
+
+    def _take_line(self) -> bool:
+        """Execute one command; returns whether there was one."""
+        buffer, at = self._buffer, self._at
+        end = buffer.find(b"\n", at) + 1
+        if not end:
+            self._keep_unfinished_line()
+            return False
+        line = buffer[at:end]
+        self._consume(end)
+        if not line.endswith(b"\r\n"):
+            # Never a line end: a relay that passes LF through but splits commands at CR LF would have shown its own
+            # checks one command and us two.
+            self._refuse_and_close(BARE_LF_IN_COMMAND)
+        elif self._skipped is not None or len(line) > COMMAND_LINE_MOST_BYTES:
+            self._refuse_long_line(self._skipped or line)
+        elif line.find(b"\r") != len(line) - 2:
+            self._refuse_and_close(BARE_CR_IN_COMMAND)
+        else:
+            verb, _, argument = line[:-2].partition(b" ")
+            step = _STEPS[self.state].get(verb.upper())
+            if step is None:
+                self._refuse_unknown(
+                    line, NOT_IMPLEMENTED if verb.upper() in _KNOWN_VERBS else UNKNOWN_COMMAND
+                )
+            else:
+                step(self, argument.strip())
+        return True
+
+    def _keep_unfinished_line(self) -> None:
+        """Wait for the rest of a line; of one that is too long already keep its first bytes, and a CR."""
+        rest = self._buffer[self._at :]
+        if self._skipped is None and len(rest) > COMMAND_LINE_MOST_BYTES:
+            self._skipped = rest[:_VERB_BYTES]
+        self._buffer = rest if self._skipped is None else rest[-1:]
+        self._at = 0
+
+    def _refuse_long_line(self, start: bytes) -> None:
+        self._skipped = None
+        self._refuse_unknown(start, LINE_TOO_LONG)
+
+    def _refuse_unknown(self, line: bytes, refusal: Refusal) -> None:
+        """Refuse a command that cannot be read; one that announces content must not have it taken for commands."""
+        self._refuse(refusal)
+        verb = line.lstrip()[:4].upper()
+        if verb == b"BDAT":
+            self._hang_up(R421_OUT_OF_STEP, "chunk of unknown size")
+        elif verb == b"DATA":
+            self._close_if_pipelined()
+
+    # Replies and ends.
+
+    def _ask(self, question: Question) -> None:
+        self.question = question
+        self._events.append(question)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self.refused += 1
+        self._events.append(refusal)
+        self._output.append(refusal.reply.encode())
+        if refusal.reply.code in _FAULT_CODES:
+            self._faults += 1
+            if self._faults >= FAULTS_MOST:
+                self._hang_up(R421_TOO_MANY_ERRORS, "too many errors")
+
+    def _refuse_and_close(self, refusal: Refusal) -> None:
+        self._refuse(refusal)
+        self._close(refusal.reason)
+
+    def _close_if_pipelined(self) -> None:
+        """After a refused DATA: what the client sent on without waiting for 354 is content, never commands."""
+        if self._buffer:
+            self._hang_up(R421_OUT_OF_STEP, "pipelining past a refused DATA")
+
+    def _hang_up(self, reply: Reply, reason: str) -> None:
+        if self.state is not _CLOSED:
+            self._output.append(reply.encode())
+            self._close(reason)
+
+    def _close(self, reason: str) -> None:
+        if self.state is _CLOSED:
+            return
+        self._drop_transaction()
+        self.state = _CLOSED
+        self.question = None
+        self._buffer = b""
+        self._at = 0
+        self._data = None
+        self._chunks = None
+        self._events.append(Closing(reason))
+
+    def _drop_transaction(self) -> None:
+        if self.sender is not None:
+            self._events.append(_DROPPED)
+            self._clear_transaction()
+
+    def _clear_transaction(self) -> None:
+        self.sender: bytes | None = None
+        self.recipients: list[bytes] = []
+        self.smtputf8 = False
+        self.declared_size = 0
+        self.body = "7BIT"
+
+    # Steps: one for each command, named in _STEPS.
+
+    def _helo(self, argument: bytes) -> None:
+        self._greet(argument, False)
+
+    def _ehlo(self, argument: bytes) -> None:
+        self._greet(argument, True)
+
+    def _greet(self, domain: bytes, esmtp: bool) -> None:
+        """RFC 5321 4.1.1.1, 4.1.4: any time, and as RSET.  The domain is believed to be nothing but a label."""
+        if not 0 < len(domain) <= DOMAIN_BYTES:
+            self._refuse(HELLO_SYNTAX)
+            return
+        self._drop_transaction()
+        self.state = _IDLE
+        self.helo = domain
+        self.esmtp = esmtp
+        self._output.append(self.config.ehlo_reply if esmtp else self.config.helo_reply)
+
+    def _mail(self, argument: bytes) -> None:
+        given = parse_mail(argument, self.config.message_size_bytes)
+        if isinstance(given, Refusal):
+            self._refuse(given)
+        else:
+            self._ask(given)
+
+    def _sender_answered(self, given: SenderGiven, reply: Reply) -> None:
+        self._output.append(reply.encode())
+        if reply.is_positive:
+            self._faults = 0
+            self.state = _MAIL
+            self.sender = given.address
+            self.smtputf8 = given.smtputf8
+            self.declared_size = given.size
+            self.body = given.body
+
+    def _rcpt(self, argument: bytes) -> None:
+        given = parse_rcpt(argument, self.smtputf8)
+        if isinstance(given, Refusal):
+            self._refuse(given)
+        elif len(self.recipients) >= self.config.recipients_most:
+            self._refuse(TOO_MANY_RECIPIENTS)
+        else:
+            self._ask(given)
+
+    def _recipient_answered(self, given: RecipientGiven, reply: Reply) -> None:
+        self._output.append(reply.encode())
+        if reply.is_positive:
+            self._faults = 0
+            self.state = _RCPT
+            self.recipients.append(given.address)
+
+    def _reset(self, argument: bytes) -> None:
+        self._drop_transaction()
+        self.state = _IDLE
+        self._output.append(R250_FLUSHED.encode())
+
+    def _quit(self, argument: bytes) -> None:
+        self._output.append(self.config.quit_reply)
+        self._close("quit")
+
+    # DATA.
+
+    def _start_data(self, argument: bytes) -> None:
+        if argument:
+            self._refuse(DATA_SYNTAX)
+            self._close_if_pipelined()
+        else:
+            self._ask(_CONTENT_START)
+
+    def _content_answered(self, question: ContentStart, reply: Reply) -> None:
+        if self.state is _CHUNK:
+            if reply.is_positive:
+                self._chunks = ChunkDecoder(self.config.message_size_bytes)
+            else:
+                self._drop_transaction()
+                self._chunk_refusal = reply
+            return
+        self._output.append(reply.encode())
+        if reply.is_positive:
+            self._data = DataDecoder(self.config.message_size_bytes)
+            self.state = _DATA
+        else:
+            self._close_if_pipelined()
+
+    def _take_data(self) -> bool:
+        """Decode what there is of the content; returns whether there was any."""
+        if not self._buffer:
+            return False
+        decoder = self._data
+        assert decoder is not None
+        part, end = decoder.feed(self._buffer[self._at :])
+        self._consume(len(self._buffer) if end < 0 else self._at + end)
+        self._pass_on(part, decoder.refusal)
+        if end >= 0:
+            self._data = None
+            self._end_content(decoder.size, decoder.refusal)
+        return True
+
+    def _pass_on(self, part: bytes, refusal: Refusal | None) -> None:
+        if refusal is not None:
+            self._drop_transaction()
+        elif part:
+            self._events.append(ContentPart(part))
+
+    def _end_content(self, size: int, refusal: Refusal | None) -> None:
+        self.state = _IDLE
+        if refusal is None:
+            self._ask(ContentEnd(size))
+        else:
+            self._drop_transaction()
+            self._refuse(refusal)
+
+    def _end_answered(self, question: ContentEnd, reply: Reply) -> None:
+        self._output.append(reply.encode())
+        self._clear_transaction()
+        if reply.is_positive:
+            self._faults = 0
+
+    # BDAT.
+
+    def _first_chunk(self, argument: bytes) -> None:
+        if self._start_chunk(argument, None):
+            self._ask(_CONTENT_START)
+
+    def _next_chunk(self, argument: bytes) -> None:
+        self._start_chunk(argument, None)
+
+    def _start_chunk(self, argument: bytes, refusal: Refusal | None) -> bool:
+        """Begin to take, or with a refusal to swallow, the octets that follow; returns whether they can be told."""
+        parsed = parse_bdat(argument)
+        if isinstance(parsed, Refusal):
+            self._refuse(BDAT_SYNTAX)
+            self._hang_up(R421_OUT_OF_STEP, "chunk of unknown size")
+            return False
+        self._chunk_left, self._is_last_chunk = parsed
+        self._chunk_refusal = refusal
+        self.state = _CHUNK
+        return True
+
+    def _take_chunk(self) -> bool:
+        """Decode or swallow what there is of the chunk; returns whether that brought anything on."""
+        if self._chunk_left and not self._buffer:
+            return False
+        end = min(self._at + self._chunk_left, len(self._buffer))
+        octets = self._buffer[self._at : end]
+        self._consume(end)
+        self._chunk_left -= len(octets)
+        if (decoder := self._chunks) is not None and self._chunk_refusal is None:
+            part = decoder.feed(octets)
+            self._pass_on(part, decoder.refusal)
+        if not self._chunk_left:
+            self._end_chunk(decoder)
+        return True
+
+    def _end_chunk(self, decoder: ChunkDecoder | None) -> None:
+        """RFC 3030 2: a reply to each chunk; one that is refused ends the transaction, and so refuses all others."""
+        refusal = self._chunk_refusal
+        if decoder is not None and refusal is None:
+            if self._is_last_chunk:
+                decoder.finish()
+            elif decoder.refusal is None:
+                self.state = _CHUNKS
+                self._output.append(R250_CHUNK.encode())
+                return
+            self._chunks = None
+            self._end_content(decoder.size, decoder.refusal)
+        elif isinstance(refusal, Refusal):
+            self._end_content(0, refusal)
+        else:
+            assert refusal is not None
+            self.state = _IDLE
+            self._output.append(refusal.encode())
+
+
+_Step = Callable[[ServerSession, bytes], None]
+
+
+def _refusing(refusal: Refusal) -> _Step:
+    return lambda session, argument: session._refuse(refusal)
+
+
+def _refusing_data(refusal: Refusal) -> _Step:
+    return lambda session, argument: session._refuse_unknown(b"DATA", refusal)
+
+
+def _refusing_chunk(refusal: Refusal) -> _Step:
+    def step(session: ServerSession, argument: bytes) -> None:
+        if session._start_chunk(argument, refusal):
+            session._chunks = None
+            session._drop_transaction()
+
+    return step
+
+
+def _saying(reply: Reply) -> _Step:
+    return lambda session, argument: session._output.append(reply.encode())
+
+
+_ANYWHERE: Final[dict[bytes, _Step]] = {
+    b"HELO": ServerSession._helo,
+    b"EHLO": ServerSession._ehlo,
+    b"RSET": ServerSession._reset,
+    b"NOOP": _saying(R250_OK),
+    b"VRFY": _saying(R252_VRFY),
+    b"HELP": _saying(R214_HELP),
+    b"QUIT": ServerSession._quit,
+}
+
+# State and command to what happens.  A command that is in no row is unknown.  MAIL needs no EHLO, as in qmail.
+_STEPS: Final[dict[State, dict[bytes, _Step]]] = {
+    State.IDLE: _ANYWHERE
+    | {
+        b"MAIL": ServerSession._mail,
+        b"RCPT": _refusing(MAIL_FIRST),
+        b"DATA": _refusing_data(MAIL_FIRST),
+        b"BDAT": _refusing_chunk(MAIL_FIRST),
+    },
+    State.MAIL: _ANYWHERE
+    | {
+        b"MAIL": _refusing(MAIL_NESTED),
+        b"RCPT": ServerSession._rcpt,
+        b"DATA": _refusing_data(NO_RECIPIENTS),
+        b"BDAT": _refusing_chunk(NO_RECIPIENTS),
+    },
+    State.RCPT: _ANYWHERE
+    | {
+        b"MAIL": _refusing(MAIL_NESTED),
+        b"RCPT": ServerSession._rcpt,
+        b"DATA": ServerSession._start_data,
+        b"BDAT": ServerSession._first_chunk,
+    },
+    State.CHUNKS: _ANYWHERE
+    | {
+        b"MAIL": _refusing(MAIL_NESTED),
+        b"RCPT": _refusing(IN_CHUNKS),
+        b"DATA": _refusing_data(IN_CHUNKS),
+        b"BDAT": ServerSession._next_chunk,
+    },
+}
+
+_KNOWN_VERBS: Final = frozenset(
+    {b"TURN", b"ATRN", b"ETRN", b"EXPN", b"SEND", b"SOML", b"SAML", b"STARTTLS", b"AUTH", b"BURL"}
+)
+"""Commands of RFC 821 and of extensions that are not offered: 502 instead of 500 (RFC 5321 4.2.4)."""
+
+_VERB_BYTES: Final = 16
+"""What is kept of an over-long line, to tell DATA and BDAT from others, blanks before them included."""
+
+_PROCEED: Final[dict[type[Question], Callable[[ServerSession, Any, Reply], None]]] = {
+    SenderGiven: ServerSession._sender_answered,
+    RecipientGiven: ServerSession._recipient_answered,
+    ContentStart: ServerSession._content_answered,
+    ContentEnd: ServerSession._end_answered,
+}
