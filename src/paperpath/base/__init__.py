@@ -1,1 +1,2 @@
-"""Values everyone speaks: addresses, replies, outcomes, limits, dates.  Pure: no I/O, no clock, no randomness."""
+"""Values everyone speaks: addresses, replies, outcomes, limits, dates.  Pure: no I/O, no clock, no
+randomness."""

@@ -1,9 +1,9 @@
 """Envelope addresses (RFC 5321 4.1.2), held as qmail holds them: unquoted bytes.
 
 Quoting is a matter of transport only.  Whoever reads an address from a command or a header field removes it
-(`protocol.paths`), whoever writes one adds it back (`quote`).  Everything after the *last* ``@`` is the domain;
-what stands before it is the local part and may hold any byte but NUL.  The empty address is the null reverse-path
-of a bounce and is never a recipient.
+(`protocol.paths`), whoever writes one adds it back (`quote`).  Everything after the *last* ``@`` is the
+domain; what stands before it is the local part and may hold any byte but NUL.  The empty address is the null
+reverse-path of a bounce and is never a recipient.
 """
 
 import re
@@ -16,7 +16,8 @@ VERP_SUFFIX = b"-@[]"
 """A sender that ends so asks for one sender a recipient (qmail's variable envelope return path)."""
 
 # RFC 5321 4.1.2 Dot-string over atext.  Bytes above 127 need no quotes: RFC 6531 3.3 extends atext by them.
-_DOT_STRING = re.compile(rb"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\x80-\xff]+(?:\.[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\x80-\xff]+)*")
+_ATOM = rb"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\x80-\xff]++"
+_DOT_STRING = re.compile(rb"%b(?:\.%b)*+" % (_ATOM, _ATOM))
 _NEEDS_BACKSLASH = re.compile(rb'[\r\n"\\]')
 
 
@@ -33,20 +34,23 @@ def domain_of(address: bytes) -> bytes:
 
 def quote(address: bytes) -> bytes:
     """Return the address as it is written between angle brackets: the local part quoted where it must be."""
-    local, domain = split(address)
+    local, at, domain = address.rpartition(b"@")
+    if not at:
+        local, domain = domain, b""
     if not address or _DOT_STRING.fullmatch(local):
         return address
-    quoted = b'"' + _NEEDS_BACKSLASH.sub(rb"\\\g<0>", local) + b'"'
-    return quoted + b"@" + domain if domain else quoted
+    return b'"' + _NEEDS_BACKSLASH.sub(rb"\\\g<0>", local) + b'"' + at + domain
 
 
 def is_bounce_sender(sender: bytes) -> bool:
-    """Tell whether mail from this sender is itself a report, so that its failure makes a double bounce at most."""
+    """Tell whether mail from this sender is itself a report, so that its failure makes a double bounce at
+    most."""
     return sender in (NULL_SENDER, DOUBLE_BOUNCE_SENDER)
 
 
 def expand_verp(sender: bytes, recipient: bytes) -> bytes:
-    """Return the sender to use for this recipient: ``pre`` ``box=host`` ``@origin`` where the sender asks for VERP."""
+    """Return the sender to use for this recipient: ``pre`` ``box=host`` ``@origin`` where the sender asks for
+    VERP."""
     if not sender.endswith(VERP_SUFFIX):
         return sender
     prefix, at, origin = sender[: -len(VERP_SUFFIX)].rpartition(b"@")
@@ -57,5 +61,6 @@ def expand_verp(sender: bytes, recipient: bytes) -> bytes:
 
 
 def bounce_recipient(sender: bytes) -> bytes:
-    """Return the address that a failure report about mail from ``sender`` goes to: VERP senders lose their suffix."""
-    return sender[: -len(VERP_SUFFIX)] if sender.endswith(VERP_SUFFIX) and sender != DOUBLE_BOUNCE_SENDER else sender
+    """Return the address that a failure report about mail from ``sender`` goes to: VERP senders lose their
+    suffix."""
+    return sender.removesuffix(VERP_SUFFIX)

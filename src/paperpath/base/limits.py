@@ -13,7 +13,8 @@ TEXT_LINE_BYTES = 1000
 RECIPIENTS_MINIMUM = 100
 
 COMMAND_LINE_MOST_BYTES = 2048
-"""What we take: the 512 of RFC 5321 4.5.3.1.4 plus every parameter that an extension adds to MAIL and RCPT."""
+"""What we take: the 512 of RFC 5321 4.5.3.1.4 plus every parameter that an extension adds to MAIL and
+RCPT."""
 
 ADDRESS_MOST_BYTES = 900
 """Longest address we take or make; qmail-smtpd's bound, well above RFC 5321's 64+1+255."""
@@ -32,7 +33,8 @@ HOPS_MOST = 100
 """Received and Delivered-To fields before a message counts as looping; RFC 5321 6.3 asks for at least 100."""
 
 INLINE_CONTENT_BYTES = 128 * 1024
-"""Content up to this size travels inside a frame and lies in the database; beyond it is a file and a descriptor."""
+"""Content up to this size travels inside a frame and lies in the database; beyond it is a file and a
+descriptor."""
 
 RECIPIENTS_MOST = 100_000
 """Recipients of one message from a trusted network; one frame carries them all."""

@@ -1,7 +1,8 @@
 """How one recipient's delivery attempt ended.
 
-Three words and no fourth: whatever is not known to have ended is deferred.  ``code`` holds subject and detail of the
-enhanced status (RFC 3463); the class digit follows from the type, so the two cannot contradict each other.
+Three words and no fourth: whatever is not known to have ended is deferred.  ``code`` holds subject and detail
+of the enhanced status (RFC 3463); the class digit follows from the type, so the two cannot contradict each
+other.
 """
 
 import msgspec

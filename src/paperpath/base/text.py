@@ -1,24 +1,41 @@
 """Bytes from strangers, made fit to be shown: in a log line, on a terminal, in a report."""
 
-import re
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+def _escaped(text: str) -> str:
+    """Return ``text`` with whatever does not print as itself written as an escape.
+
+    Not printing are controls, marks that turn the direction of text or have no width, unassigned characters,
+    and every blank but the plain one; the Unicode tables of Python know them.
+    """
+    return "".join(character if character.isprintable() else _escape(ord(character)) for character in text)
 
 
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match.group())
+def _escape(code: int) -> str:
+    """Return ``\\xHH`` for a byte, ``\\uHHHH`` or ``\\UHHHHHHHH`` for a character above ASCII: never the same
+    for two."""
+    if code < 0x80:
+        return f"\\x{code:02x}"
     if 0xDC80 <= code <= 0xDCFF:  # a byte that was not UTF-8, carried by surrogateescape
         return f"\\x{code - 0xDC00:02x}"
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def show(raw: bytes) -> str:
-    """Return printable text: UTF-8 where it is that; controls, text-direction marks, stray bytes as escapes."""
+    """Return printable text: UTF-8 where it is that; the rest, and the backslash, as escapes.
+
+    Different bytes never look the same.
+    """
     text = raw.decode("utf-8", "surrogateescape")
-    return text if text.isascii() and text.isprintable() and "\\" not in text else _UNSAFE.sub(_escape, text)
+    if text.isprintable() and "\\" not in text:
+        return text
+    return "\\x5c".join(_escaped(piece) for piece in text.split("\\"))
 
 
 def one_line(text: str, most: int = 500) -> str:
-    """Return ``text`` safe for one log line or reply line, cut to ``most`` characters."""
+    """Return ``text`` safe for one log line or reply line, cut to ``most`` characters (at least 3).
+
+    Text that is so already comes back as it is: several may make sure in turn.
+    """
     flat = " ".join(text.split())
-    return _UNSAFE.sub(_escape, flat if len(flat) <= most else flat[: most - 3] + "...")
+    safe = flat if flat.isprintable() else _escaped(flat)
+    return safe if len(safe) <= most else safe[: most - 3] + "..."
