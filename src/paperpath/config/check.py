@@ -1,7 +1,7 @@
-"""What the types of the schema cannot say: names, addresses and networks that mean something, and settings that agree.
+"""What the schema's types cannot say: names and networks that mean something, settings that agree.
 
-Each check takes a setting, returns it in the form in which the programs compare it (lower case, ASCII, absolute path)
-and notes what is wrong; so one run names everything.
+Each check takes a setting, returns it in the form in which the programs compare it (lower case, ASCII,
+absolute path) and notes what is wrong; so one run names everything.
 """
 
 import ipaddress
@@ -28,7 +28,7 @@ class Checker:
         self.problems: list[Problem] = []
 
     def check(self, config: Config) -> Config:
-        """Return the configuration in its compared form; it is to be used only where ``problems`` stays empty."""
+        """Return the configuration in its compared form; it may be used only where ``problems`` stays empty."""
         checked = msgspec.structs.replace(
             config,
             hostname=self._try("hostname", config.hostname, domain_name, _DOMAIN),
@@ -122,7 +122,7 @@ class Checker:
         if len(os.fsencode(run)) > _RUN_MOST_BYTES:
             self._note(
                 "paths.run",
-                f"{run} is too long for the sockets in it (at most {_RUN_MOST_BYTES} bytes, a limit of the kernel)",
+                f"{run} is too long for the sockets in it (at most {_RUN_MOST_BYTES} bytes, the kernel's limit)",
                 "choose a shorter folder",
             )
         return Paths(state=self._absolute(paths.state), run=run)
@@ -152,7 +152,7 @@ class Checker:
             self._note(
                 f"mailboxes.domains[{config.mailboxes.domains.index(domain)}]",
                 f"{domain} is in [local] domains as well",
-                "leave it in one of them: its mailboxes are either system accounts or made by `paperpath account`",
+                "leave it in one: its mailboxes are system accounts, or made by `paperpath account`",
             )
 
 

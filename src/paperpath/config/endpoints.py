@@ -35,7 +35,7 @@ class Unix:
 
 
 def parse_listen(text: str) -> Tcp | Unix:
-    """Read ``host:port``, ``[v6]:port`` or ``unix:/path``; port 0 lets the kernel choose.  Raises ValueError."""
+    """Read ``host:port``, ``[v6]:port`` or ``unix:/path``; port 0: the kernel chooses.  Raises ValueError."""
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
         if not path or "\x00" in path:
@@ -43,8 +43,7 @@ def parse_listen(text: str) -> Tcp | Unix:
         if len(path.encode()) > SOCKET_PATH_MOST_BYTES:
             raise ValueError(f"the path of a Unix socket has at most {SOCKET_PATH_MOST_BYTES} bytes")
         return Unix(path)
-    endpoint = _tcp(text, default_port=None)
-    return endpoint
+    return _tcp(text, default_port=None)
 
 
 def parse_route(text: str) -> Tcp:

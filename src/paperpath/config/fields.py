@@ -24,8 +24,8 @@ class Field:
     hint: Any
     """Its type with annotations, for msgspec."""
     kind: str
-    """``number``, ``duration``, ``size``, ``text``, ``choice``, ``texts`` (a list), ``table`` (names to text),
-    ``section`` or ``sections`` (a list of tables)."""
+    """``number``, ``duration``, ``size``, ``text``, ``choice``, ``texts`` (a list), ``table`` (names to
+    text), ``section`` or ``sections`` (a list of tables)."""
     section: type[Section] | None
     choices: tuple[str, ...]
     least: int | None

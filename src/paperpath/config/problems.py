@@ -1,4 +1,4 @@
-"""What is wrong with a configuration file, said so that its author can mend it: where, what, what to write instead."""
+"""What is wrong with a configuration file: where, what, and what to write instead."""
 
 import re
 from dataclasses import dataclass
@@ -36,8 +36,8 @@ class ConfigError(Exception):
 def find_lines(text: str) -> dict[str, int]:
     """Return the line on which each dotted key of a TOML file stands, tables included.
 
-    A small search, not a parser: a key inside a multi-line value may be taken for a setting, and an inline table's keys
-    are not seen.  It only serves to point at a line; what is not found is shown without one.
+    A small search, not a parser: a key inside a multi-line value may be taken for a setting, and an inline
+    table's keys are not seen.  It only serves to point at a line; what is not found is shown without one.
     """
     found: dict[str, int] = {}
     counts: dict[str, int] = {}

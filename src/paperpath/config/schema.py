@@ -1,7 +1,8 @@
 """Every setting of ``paperpath.toml``: its name, kind, default with the reason for it, bounds and page text.
 
-This file is the only list.  The reader, `paperpath check-config` and `docs/reference/configuration.md` come from it.
-Durations are seconds inside and ``"90s"``, ``"5m"``, ``"7d"`` in the file; sizes are bytes inside and ``"50MiB"`` in it.
+This file is the only list.  The reader, `paperpath check-config` and `docs/reference/configuration.md` come
+from it.  Durations are seconds inside and ``"90s"``, ``"5m"``, ``"7d"`` in the file; sizes are bytes inside and
+``"50MiB"`` in it.
 """
 
 from typing import Annotated, Literal
@@ -229,7 +230,7 @@ class Config(Section, frozen=True, kw_only=True):
     virtual: Annotated[
         dict[str, str],
         _about(
-            "Domain (or address, or ``.suffix``) to the account that handles it; empty value: not virtual after all."
+            "Domain (or address, or ``.suffix``) to the account that handles it; empty: not virtual after all."
         ),
     ] = {}
     relay: Relay = Relay()

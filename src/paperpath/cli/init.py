@@ -1,0 +1,200 @@
+"""`paperpath init`: a configuration that works, its folders, its first accounts."""
+
+import os
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from paperpath.cli.accounts import open_accounts, told
+from paperpath.cli.faults import Fault
+from paperpath.cli.passwords import generate
+from paperpath.cli.show import say, strong
+from paperpath.system import clock
+
+if TYPE_CHECKING:
+    from paperpath.config.schema import Config
+
+_DEFAULT_LISTEN = "smtp=127.0.0.1:2525"
+_SYSTEM_LISTEN = "smtp=0.0.0.0:25"
+_PUBLIC_MODE = 0o755
+_CONFIG_MODE = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `init` is about to make."""
+
+    file: str
+    text: str
+    accounts: tuple[str, ...]
+    system: bool
+
+
+@click.command("init")
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(file_okay=False))
+@click.option("--hostname", metavar="NAME", help="This host's name; else what the kernel says.")
+@click.option(
+    "--account", "accounts", metavar="A@D", multiple=True, help="Make this mailbox; may be repeated."
+)
+@click.option(
+    "--listen",
+    "listeners",
+    metavar="SERVICE=HOST:PORT",
+    multiple=True,
+    help=f"Listen there; may be repeated.  [default: {_DEFAULT_LISTEN}; with --system {_SYSTEM_LISTEN}]",
+)
+@click.option(
+    "--system", is_flag=True, help="As root: for the whole host, with system users and /etc/paperpath."
+)
+def command(
+    folder: str | None,
+    hostname: str | None,
+    accounts: tuple[str, ...],
+    listeners: tuple[str, ...],
+    system: bool,
+) -> None:
+    """Write DIR/paperpath.toml, make its folders, and its first accounts with new passwords.
+
+    State goes to DIR/state, sockets to DIR/run; root is not needed.  With --system the file is
+    /etc/paperpath/paperpath.toml, state is /var/lib/paperpath, sockets are in /run/paperpath, and the system
+    users that the processes run as are made.  An existing file is never overwritten.
+
+    \b
+    Examples:
+      paperpath init try --hostname mx.trial.test --account you@trial.test
+      paperpath init try --listen smtp=127.0.0.1:2526
+      paperpath init --system --hostname mx.example.org
+    """
+    if system and folder:
+        raise click.UsageError("--system has folders of its own; leave DIR out")
+    if not system and not folder:
+        raise click.UsageError("name a folder, or --system for the whole host")
+    plan = _plan(folder, hostname, accounts, listeners or (_SYSTEM_LISTEN if system else _DEFAULT_LISTEN,))
+    if os.path.lexists(plan.file):
+        raise Fault(
+            f"{plan.file} exists already and is left as it is; remove it first, or choose another folder"
+        )
+    _carry_out(plan)
+
+
+def _plan(
+    folder: str | None, hostname: str | None, accounts: tuple[str, ...], listeners: tuple[str, ...]
+) -> Plan:
+    """Judge what was asked for before anything is made."""
+    from paperpath.config.places import DEFAULT_FILE
+    from paperpath.config.write import config_text
+
+    checked = tuple(dict.fromkeys(_account(address) for address in accounts))
+    text = config_text(
+        hostname=_hostname(hostname),
+        listeners=tuple(_listener(listener) for listener in listeners),
+        domains=tuple(dict.fromkeys(address.rpartition("@")[2] for address in checked)),
+        state="state" if folder else "/var/lib/paperpath",
+        run="run" if folder else "/run/paperpath",
+    )
+    file = os.path.join(os.path.abspath(folder), "paperpath.toml") if folder else DEFAULT_FILE
+    return Plan(file, text, checked, system=not folder)
+
+
+def _hostname(given: str | None) -> str:
+    from paperpath.config.names import domain_name
+
+    try:
+        return domain_name(given or os.uname().nodename)
+    except ValueError as error:
+        raise click.UsageError(f"--hostname: {error}") from None
+
+
+def _account(address: str) -> str:
+    from paperpath.config.mailbox_path import account_name
+
+    name = account_name(address.encode("utf-8", "surrogateescape"))
+    if name is None:
+        raise click.UsageError(
+            f"--account: {address!r} cannot be an account; write something like you@example.net"
+        )
+    return "@".join(name)
+
+
+def _listener(text: str) -> tuple[str, str]:
+    from paperpath.config.endpoints import parse_listen
+    from paperpath.config.fields import fields_of
+    from paperpath.config.schema import Listen
+
+    service, separator, address = text.partition("=")
+    services = fields_of(Listen)[0].choices
+    if not separator or service not in services:
+        raise click.UsageError(
+            f"--listen: {text!r} is not SERVICE=HOST:PORT with one of {', '.join(services)}"
+        )
+    try:
+        return service, str(parse_listen(address))
+    except ValueError as error:
+        raise click.UsageError(f"--listen: {error}") from None
+
+
+def _carry_out(plan: Plan) -> None:
+    """Make users, folders, file and accounts, in this order."""
+    from paperpath.config.load import parse
+    from paperpath.system.files import make_folders_durably, write_file_durably
+
+    config = parse(plan.text, plan.file)
+    if plan.system:
+        _make_users()
+    make_folders_durably(os.path.dirname(plan.file), _PUBLIC_MODE)
+    _make_folders(config, system=plan.system)
+    write_file_durably(plan.file, plan.text.encode(), _CONFIG_MODE)
+    say(f"wrote {plan.file}")
+    accounts = open_accounts(config)
+    for address in plan.accounts:
+        secret = generate()
+        with told():
+            accounts.add(address, secret, int(clock.now()))
+        say(f"made {address}, password {secret}   (shown only now)")
+    _say_what_next(plan)
+
+
+def _make_users() -> None:
+    from paperpath.config.identities import ALL_USERS
+    from paperpath.system.users import UsersError, ensure_user
+
+    if os.geteuid() != 0:
+        raise Fault(
+            "--system makes system users and folders, which only root can; without root: `paperpath init DIR`"
+        )
+    try:
+        made = [name for name in ALL_USERS if ensure_user(name)]
+    except UsersError as error:
+        raise Fault(str(error)) from None
+    if made:
+        say(f"made system users {', '.join(made)}")
+
+
+def _make_folders(config: "Config", *, system: bool) -> None:
+    import grp
+    import pwd
+
+    from paperpath.config.layout import layout
+    from paperpath.system.files import make_folders_durably
+    from paperpath.system.folders import give
+
+    for folder in layout(config, system=system):
+        make_folders_durably(folder.path, folder.mode)
+        if folder.user:
+            give(
+                folder.path, pwd.getpwnam(folder.user).pw_uid, grp.getgrnam(folder.group).gr_gid, folder.mode
+            )
+
+
+def _say_what_next(plan: Plan) -> None:
+    near = os.path.relpath(plan.file)
+    option = "" if plan.system else f" --config {shlex.quote(plan.file if near.startswith('..') else near)}"
+    say()
+    say(strong("Next:"))
+    say(f"  paperpath serve{option}")
+    if plan.accounts:
+        say(f"  paperpath send{option} --to {plan.accounts[0]}      (in another terminal)")
+    else:
+        say(f"  add a domain to [mailboxes] in the file, then paperpath account add{option} YOU@DOMAIN")

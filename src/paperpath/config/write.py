@@ -1,0 +1,65 @@
+"""The commented configuration file that `paperpath init` writes."""
+
+import json
+from collections.abc import Sequence
+
+_TOP = """\
+# Paperpath's configuration.  Every setting is described in docs/reference/configuration.md;
+# `paperpath check-config` checks this file.  What is not written here has its default.
+
+# This host's name: in greetings, in trace lines, and as the domain of addresses that come without one.
+hostname = {hostname}
+"""
+
+_REST = """\
+
+# Where queue, mailboxes and accounts lie, and the sockets between the processes.
+# Relative folders are relative to the folder of this file.
+[paths]
+state = {state}
+run = {run}
+
+# Domains whose local parts are system accounts.
+[local]
+domains = []
+
+# Domains whose mailboxes are made by `paperpath account add`.
+[mailboxes]
+domains = {domains}
+
+# Domain (or address, or ".suffix") to the account that handles it:
+# [virtual]
+# "lists.example.org" = "lists"
+
+# Who may send to domains that are not ours, and domains that we pass on for anybody.
+[relay]
+networks = ["127.0.0.0/8", "::1/128"]
+domains = []
+
+# Fixed next hops instead of the exchangers in DNS; "" stands for every domain:
+# [routes]
+# "example.net" = "smtp://192.0.2.7:25"
+"""
+
+
+def _listen(service: str, address: str) -> str:
+    """Return the lines of one listening socket."""
+    return f"\n[[listen]]\nservice = {_quoted(service)}\naddress = {_quoted(address)}\n"
+
+
+def config_text(
+    *, hostname: str, listeners: Sequence[tuple[str, str]], domains: Sequence[str], state: str, run: str
+) -> str:
+    """Return a whole file; ``listeners`` are pairs of service and address, ``domains`` those of mailboxes."""
+    top = _TOP.format(hostname=_quoted(hostname))
+    rest = _REST.format(
+        state=_quoted(state),
+        run=_quoted(run),
+        domains="[" + ", ".join(_quoted(domain) for domain in domains) + "]",
+    )
+    return top + "".join(_listen(service, address) for service, address in listeners) + rest
+
+
+def _quoted(text: str) -> str:
+    # A JSON string is a TOML basic string, but for DEL, which JSON leaves as it is (TOML 1.0, String).
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
