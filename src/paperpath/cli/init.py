@@ -35,9 +35,7 @@ class Plan:
 @click.command("init")
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(file_okay=False))
 @click.option("--hostname", metavar="NAME", help="This host's name; else what the kernel says.")
-@click.option(
-    "--account", "accounts", metavar="A@D", multiple=True, help="Make this mailbox; may be repeated."
-)
+@click.option("--account", "accounts", metavar="A@D", multiple=True, help="Make this mailbox; may be repeated.")
 @click.option(
     "--listen",
     "listeners",
@@ -45,9 +43,7 @@ class Plan:
     multiple=True,
     help=f"Listen there; may be repeated.  [default: {_DEFAULT_LISTEN}; with --system {_SYSTEM_LISTEN}]",
 )
-@click.option(
-    "--system", is_flag=True, help="As root: for the whole host, with system users and /etc/paperpath."
-)
+@click.option("--system", is_flag=True, help="As root: for the whole host, with system users and /etc/paperpath.")
 def command(
     folder: str | None,
     hostname: str | None,
@@ -73,15 +69,11 @@ def command(
         raise click.UsageError("name a folder, or --system for the whole host")
     plan = _plan(folder, hostname, accounts, listeners or (_SYSTEM_LISTEN if system else _DEFAULT_LISTEN,))
     if os.path.lexists(plan.file):
-        raise Fault(
-            f"{plan.file} exists already and is left as it is; remove it first, or choose another folder"
-        )
+        raise Fault(f"{plan.file} exists already and is left as it is; remove it first, or choose another folder")
     _carry_out(plan)
 
 
-def _plan(
-    folder: str | None, hostname: str | None, accounts: tuple[str, ...], listeners: tuple[str, ...]
-) -> Plan:
+def _plan(folder: str | None, hostname: str | None, accounts: tuple[str, ...], listeners: tuple[str, ...]) -> Plan:
     """Judge what was asked for before anything is made."""
     from paperpath.config.places import DEFAULT_FILE
     from paperpath.config.write import config_text
@@ -112,9 +104,7 @@ def _account(address: str) -> str:
 
     name = account_name(address.encode("utf-8", "surrogateescape"))
     if name is None:
-        raise click.UsageError(
-            f"--account: {address!r} cannot be an account; write something like you@example.net"
-        )
+        raise click.UsageError(f"--account: {address!r} cannot be an account; write something like you@example.net")
     return "@".join(name)
 
 
@@ -126,9 +116,7 @@ def _listener(text: str) -> tuple[str, str]:
     service, separator, address = text.partition("=")
     services = fields_of(Listen)[0].choices
     if not separator or service not in services:
-        raise click.UsageError(
-            f"--listen: {text!r} is not SERVICE=HOST:PORT with one of {', '.join(services)}"
-        )
+        raise click.UsageError(f"--listen: {text!r} is not SERVICE=HOST:PORT with one of {', '.join(services)}")
     try:
         return service, str(parse_listen(address))
     except ValueError as error:
@@ -158,12 +146,10 @@ def _carry_out(plan: Plan) -> None:
 
 def _make_users() -> None:
     from paperpath.config.identities import ALL_USERS
-    from paperpath.system.users import UsersError, ensure_user
+    from paperpath.system.user_creation import UsersError, ensure_user
 
     if os.geteuid() != 0:
-        raise Fault(
-            "--system makes system users and folders, which only root can; without root: `paperpath init DIR`"
-        )
+        raise Fault("--system makes system users and folders, which only root can; without root: `paperpath init DIR`")
     try:
         made = [name for name in ALL_USERS if ensure_user(name)]
     except UsersError as error:
@@ -183,9 +169,7 @@ def _make_folders(config: "Config", *, system: bool) -> None:
     for folder in layout(config, system=system):
         make_folders_durably(folder.path, folder.mode)
         if folder.user:
-            give(
-                folder.path, pwd.getpwnam(folder.user).pw_uid, grp.getgrnam(folder.group).gr_gid, folder.mode
-            )
+            give(folder.path, pwd.getpwnam(folder.user).pw_uid, grp.getgrnam(folder.group).gr_gid, folder.mode)
 
 
 def _say_what_next(plan: Plan) -> None:

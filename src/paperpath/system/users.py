@@ -1,44 +1,77 @@
-"""System users: made with the host's own tools, so that its policies about ids and its records are kept."""
+"""The user database, with its errors.
 
-import pwd
-import shutil
-import subprocess
+Python's `pwd` answers "no such user" also when the database could not be asked.  Mail must know the
+difference: the one refuses a recipient, the other is temporary.
+"""
 
-_SEARCH_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
+import ctypes
+import errno
+import os
+from dataclasses import dataclass
+
+_NOT_THERE = {0, errno.ENOENT, errno.ESRCH}
+_BUFFER_BYTES = 4096
+_BUFFER_MOST_BYTES = 1 << 20
 
 
-class UsersError(Exception):
-    """A system user could not be made; says why."""
+@dataclass(frozen=True, slots=True)
+class User:
+    """A system account."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
 
 
-def ensure_user(name: str) -> bool:
-    """Make a system user with a group of its name, no home and no login, unless it exists; tell whether it was made.
+class _Passwd(ctypes.Structure):
+    """``struct passwd`` of Linux C libraries."""
 
-    Raises UsersError.
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("password", ctypes.c_char_p),
+        ("uid", ctypes.c_uint32),
+        ("gid", ctypes.c_uint32),
+        ("gecos", ctypes.c_char_p),
+        ("home", ctypes.c_char_p),
+        ("shell", ctypes.c_char_p),
+    )
+
+
+_libc = ctypes.CDLL(None)
+_getpwnam = _libc.getpwnam_r
+_getpwnam.argtypes = (
+    ctypes.c_char_p,
+    ctypes.POINTER(_Passwd),
+    ctypes.c_char_p,
+    ctypes.c_size_t,
+    ctypes.POINTER(ctypes.c_void_p),
+)
+_getpwnam.restype = ctypes.c_int
+
+
+def find_user(name: str) -> User | None:
+    """Return the account of that name, or None where there is none for certain.
+
+    Raises OSError where the database could not be asked.
     """
-    try:
-        pwd.getpwnam(name)
-        return False
-    except KeyError:
-        pass
-    tool = shutil.which("useradd", path=_SEARCH_PATH)
-    shell = shutil.which("nologin", path=_SEARCH_PATH) or "/bin/false"
-    if tool is None:
-        raise UsersError(f"cannot make the system user {name}: there is no useradd in {_SEARCH_PATH}")
-    call = [
-        tool,
-        "--system",
-        "--user-group",
-        "--no-create-home",
-        "--home-dir",
-        "/nonexistent",
-        "--shell",
-        shell,
-        name,
-    ]
-    done = subprocess.run(call, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UsersError(
-            f"cannot make the system user {name}: {' '.join(done.stderr.split()) or 'useradd failed'}"
-        )
-    return True
+    raw = os.fsencode(name)
+    if not raw or b"\0" in raw:
+        return None
+    size = _BUFFER_BYTES
+    while True:
+        entry, found, buffer = _Passwd(), ctypes.c_void_p(), ctypes.create_string_buffer(size)
+        failure = _getpwnam(raw, ctypes.byref(entry), buffer, size, ctypes.byref(found))
+        if failure != errno.ERANGE or size >= _BUFFER_MOST_BYTES:
+            break
+        size *= 2
+    if found.value is not None:
+        return User(os.fsdecode(entry.name), entry.uid, entry.gid, os.fsdecode(entry.home))
+    if failure in _NOT_THERE:
+        return None
+    raise OSError(failure, os.strerror(failure), "user database")
+
+
+def own_uid() -> int:
+    """Return the user id this process acts as."""
+    return os.geteuid()
