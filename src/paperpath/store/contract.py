@@ -2,13 +2,13 @@
 
 The law, which every engine keeps and `tests/conformance` checks:
 
-1.  Nothing done inside a transaction is visible or durable before ``commit`` returns; after it returns, all of it is
-    on stable storage.
+1.  Nothing done inside a transaction is visible or durable before ``commit`` returns; after it returns, all
+    of it is on stable storage.
 2.  A recipient row exists from the commit that accepts its message to the commit that settles it.
 3.  A settled recipient never comes back, and is never claimed again.
 4.  What follows from an outcome (a report, forwards) is accepted in the transaction that settles it.
-5.  A claim belongs to this opening of the store.  ``open`` voids the claims of the one before and counts them: each is
-    a delivery that may have happened without our knowing.
+5.  A claim belongs to this opening of the store.  ``open`` voids the claims of the one before and counts
+    them: each is a delivery that may have happened without our knowing.
 6.  Content is stored once however many messages share it, and lives exactly as long as one message needs it.
 7.  A claim takes what is due, oldest due first, and never more for one destination than it is asked for.
 8.  A held message is not claimed; what is under way when it is held may still settle.
@@ -33,6 +33,14 @@ class StoreFull(Exception):
 
 class StoreBroken(Exception):
     """The disk or the database failed us; nothing may be acknowledged any more.  Open the store anew."""
+
+
+class StoreUnusable(Exception):
+    """The store cannot be opened (in use, another format, no right to it); the text says what to do."""
+
+
+class ContentGone(LookupError):
+    """A new message was to share the content of one that is not in the queue: removed, perhaps."""
 
 
 class NewRecipient(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -61,11 +69,14 @@ class NewMessage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     origin: str
     smtputf8: bool
     recipients: tuple[NewRecipient, ...]
-    """Numbered from 0 in this order."""
+    """Numbered from 0 in this order; at least one."""
     file: str = ""
-    """Name (in the store's own content folder) of a synced file that holds the content; the store owns it from now."""
+    """Name, in the store's own content folder, of a synced file that holds the content."""
     shares: int = 0
-    """Id of a message, unfinished in this very transaction's view, whose content this one shares."""
+    """Id of a message, unfinished in this very transaction's view, whose content this one shares.
+
+    That message's content may itself be shared, and may be a file.
+    """
 
 
 class Claimed(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -143,26 +154,41 @@ class Totals(msgspec.Struct, frozen=True, array_like=True, gc=False):
     deferred: int
     """Recipients that wait for a later moment."""
     oldest_birth: int
+    """Birth of the message with the lowest id; 0 where the store is empty."""
     content_bytes: int
 
 
 class Store(Protocol):
-    """The contract.  Every method but ``open``, ``close`` and ``transaction`` is called inside a transaction."""
+    """The contract.  Every method but ``open``, ``close``, ``transaction`` is called inside a transaction."""
 
-    def open(self) -> tuple[Interrupted, ...]:
-        """Open or create; void the claims of the opening before, making them due at once; return at most 1,000."""
+    content_folder: str
+    """Where files named by ``NewMessage.file`` and ``Claimed.file`` lie."""
+
+    interrupted: int
+    """How many claims the last ``open`` voided."""
+
+    def open(self, now: int = 0) -> tuple[Interrupted, ...]:
+        """Open or create; void the claims of the opening before, due again at once; return at most 1,000.
+
+        Each voided claim adds a line to its message's history, dated ``now``.  Files in the content folder
+        that no message names are removed.  Raises StoreUnusable, StoreFull, StoreBroken.
+        """
 
     def close(self) -> None:
         """Close in order; claims that are still open count as interrupted at the next ``open``."""
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Group what is done inside into one commit; an exception inside rolls all of it back and goes on out.
+        """Group what is done inside into one commit; an exception inside rolls all of it back and goes on.
 
         Raises StoreFull or StoreBroken from its end.
         """
 
     def accept(self, messages: Sequence[NewMessage]) -> None:
-        """Store messages with their recipients, due at their birth."""
+        """Store messages with their recipients, due at their birth.
+
+        A message may share the content of another in the same call that stands before it.  A file named here
+        belongs to the store once the commit has returned, and to the caller until then.  Raises ContentGone.
+        """
 
     def claim(self, channel: str, destination: str, now: int, most: int, per_message: int) -> list[Claimed]:
         """Take up to ``most`` due recipients of one destination, oldest due first, grouped by message.
@@ -174,13 +200,17 @@ class Store(Protocol):
         """Return up to ``most`` destinations (less ``skip``) that have something due, longest due first."""
 
     def next_due(self, now: int) -> int | None:
-        """Return when the next unclaimed, unheld recipient becomes due after ``now``; None where there is none."""
+        """Return when the next destination with nothing due at ``now`` will have; None where there is none.
 
-    def settle(self, defers: Sequence[Defer], finishes: Sequence[Finish]) -> list[int]:
+        Destinations that have something due are `due_destinations`' to name.
+        """
+
+    def settle(self, defers: Sequence[Defer], finishes: Sequence[Finish], now: int = 0) -> list[int]:
         """Settle claimed recipients; return the ids of messages that this finished.
 
-        A row that is gone (removed by the operator meanwhile) is passed over.  Whatever the outcomes bring forth is
-        accepted *before* this call in the same transaction, so that shared content lives on.
+        Deferrals go into the history, dated ``now``; recipients of one message with the same ``last`` share a
+        line. A row that is gone (removed by the operator meanwhile) is passed over.  Whatever the outcomes
+        bring forth is accepted *before* this call in the same transaction, so that shared content lives on.
         """
 
     def hold(self, message: int, now: int, note: str) -> bool:
@@ -190,7 +220,7 @@ class Store(Protocol):
         """Undo ``hold``."""
 
     def retry(self, message: int, now: int, note: str) -> bool:
-        """Make every waiting recipient of a message due now."""
+        """Make every waiting recipient of a message due now (of a held one: as soon as it is released)."""
 
     def remove(self, message: int) -> bool:
         """Take a message out for good, whatever its state."""
@@ -199,12 +229,15 @@ class Store(Protocol):
         """Look at one message with up to so many of its recipients, and its history."""
 
     def content(self, message: int, most: int) -> tuple[bytes, bytes, int] | None:
-        """Return trace, the first ``most`` bytes of content, and the content's size."""
+        """Return trace, the first ``most`` bytes of content, and its whole size; None: no such message."""
 
     def page(
         self, after: int, most: int, sender: bytes, recipient: bytes, destination: str, held_only: bool
     ) -> tuple[list[MessageView], bool]:
-        """List messages with ids above ``after``, oldest first; the flag tells whether more follow."""
+        """List messages with ids above ``after``, oldest first; the flag tells whether more follow.
+
+        ``recipient`` and ``destination`` must be found in the same recipient.  An empty filter matches all.
+        """
 
     def messages_after(self, after: int, most: int) -> list[int]:
         """Return ids above ``after`` in order: for operations on the whole queue, step by step."""

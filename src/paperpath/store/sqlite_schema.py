@@ -1,0 +1,180 @@
+"""The SQLite engine's file: its tables, its settings, and every statement that changes a row.
+
+Tables
+    content     one row for each body, named after the message that brought it; ``refs`` messages need it
+    message     one row for each message that has a recipient left
+    recipient   one row for each unsettled recipient, in one of three states:
+                    waiting     ``waits`` names its destination's row
+                    under way   ``claimed``, and ``waits`` is null
+                    held        neither, and the message is ``held``
+    destination one row for each destination where somebody waits; ``due`` is never later than their first
+    history     what happened to a message, deferrals and operators' acts, the newest few
+    total       counters that would otherwise cost a scan
+
+A recipient that is born under way and finishes never meets the index of those who wait, nor `destination`:
+that is the common life, and it costs three rows written and three deleted.
+"""
+
+import apsw
+
+APPLICATION = 0x50617065
+"""``PRAGMA application_id``: "Pape"."""
+
+VERSION = 1
+"""``PRAGMA user_version``: changes with the tables."""
+
+PAGE_BYTES = 16384
+"""Measured with bodies of 4 KB in batches of 20; smaller pages chain overflow pages, larger ones log more."""
+
+CACHE_KIB = 32 * 1024
+"""Holds the upper pages of every tree with a million recipients waiting."""
+
+LOG_KEEP_BYTES = 64 * 1024 * 1024
+"""The log is cut back to this after a long transaction made it longer."""
+
+CHECKPOINT_PAGES = 1000
+"""Pages in the log that call for a checkpoint."""
+
+_TABLES = """
+CREATE TABLE content (
+    id INTEGER PRIMARY KEY, refs INTEGER NOT NULL, size INTEGER NOT NULL, file TEXT NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX content_file ON content (file) WHERE file <> '';
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY, content INTEGER NOT NULL, birth INTEGER NOT NULL, held INTEGER NOT NULL DEFAULT 0,
+    notes INTEGER NOT NULL DEFAULT 0, smtputf8 INTEGER NOT NULL, origin TEXT NOT NULL, sender BLOB NOT NULL,
+    trace BLOB NOT NULL
+) STRICT;
+CREATE INDEX message_held ON message (held) WHERE held;
+CREATE TABLE recipient (
+    message INTEGER NOT NULL, number INTEGER NOT NULL, waits INTEGER, claimed INTEGER NOT NULL,
+    due INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, channel TEXT NOT NULL,
+    destination TEXT NOT NULL, address BLOB NOT NULL, last TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (message, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX recipient_waits ON recipient (waits, due) WHERE waits IS NOT NULL;
+CREATE TABLE destination (
+    id INTEGER PRIMARY KEY, due INTEGER NOT NULL, channel TEXT NOT NULL, name TEXT NOT NULL,
+    UNIQUE (channel, name)
+) STRICT;
+CREATE INDEX destination_due ON destination (due);
+CREATE TABLE history (
+    message INTEGER NOT NULL, line INTEGER NOT NULL, at INTEGER NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (message, line)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE total (
+    messages INTEGER NOT NULL, recipients INTEGER NOT NULL, under_way INTEGER NOT NULL,
+    content_bytes INTEGER NOT NULL
+) STRICT;
+INSERT INTO total VALUES (0, 0, 0, 0);
+"""
+
+ADD_CONTENT = "INSERT INTO content (id, refs, size, file, body) VALUES (?, 1, ?, ?, ?)"
+ADD_MESSAGE = (
+    "INSERT INTO message (id, content, birth, smtputf8, origin, sender, trace) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+ADD_RECIPIENT = (
+    "INSERT INTO recipient (message, number, waits, claimed, due, channel, destination, address)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+ADD_HISTORY = "INSERT INTO history (message, line, at, text) VALUES (?, ?, ?, ?)"
+COUNT_NOTES = "UPDATE message SET notes = notes + ? WHERE id = ? RETURNING notes"
+DROP_OLD_HISTORY = "DELETE FROM history WHERE message = ? AND line <= ?"
+
+FIND_FILE = "SELECT 1 FROM content WHERE file = ? AND file <> ''"
+FIND_CONTENT = "SELECT content FROM message WHERE id = ?"
+SHARE_CONTENT = "UPDATE content SET refs = refs + 1 WHERE id = ?"
+UNSHARE_CONTENT = "UPDATE content SET refs = refs - 1 WHERE id = ?"
+DROP_LAST_CONTENT = "DELETE FROM content WHERE id = ? AND refs = 1 RETURNING size, file"
+
+# Messages with a single recipient, born under way, and inline content of their own.
+DROP_PLAIN = (
+    "DELETE FROM recipient WHERE message = ? AND number = 0",
+    "DELETE FROM message WHERE id = ?",
+    "DELETE FROM content WHERE id = ?",
+)
+
+FINISH = "DELETE FROM recipient WHERE message = ? AND number = ? AND claimed"
+DROP_IF_FINISHED = (
+    "DELETE FROM message WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM recipient WHERE message = ?1)"
+    " RETURNING content, notes"
+)
+DROP_MESSAGE = "DELETE FROM message WHERE id = ? RETURNING content, notes"
+DROP_RECIPIENTS = "DELETE FROM recipient WHERE message = ?"
+DROP_HISTORY = "DELETE FROM history WHERE message = ?"
+COUNT_CLAIMED = "SELECT count(*) FROM recipient WHERE message = ? AND claimed"
+
+FIND_CLAIMED = (
+    "SELECT r.channel, r.destination, m.held FROM recipient r JOIN message m ON m.id = r.message"
+    " WHERE r.message = ? AND r.number = ? AND r.claimed"
+)
+DEFER = (
+    "UPDATE recipient SET waits = ?, claimed = 0, due = ?, attempts = attempts + ?, last = ?"
+    " WHERE message = ? AND number = ? AND claimed"
+)
+ALL_CLAIMED = "SELECT message, number, due, address, destination FROM recipient WHERE claimed"
+
+FIND_DESTINATION = "SELECT id, due FROM destination WHERE channel = ? AND name = ?"
+ADD_DESTINATION = "INSERT INTO destination (channel, name, due) VALUES (?, ?, ?)"
+SET_DESTINATION_DUE = "UPDATE destination SET due = ? WHERE id = ?"
+DROP_DESTINATION = "DELETE FROM destination WHERE id = ?"
+FIRST_DUE = "SELECT due FROM recipient WHERE waits = ? ORDER BY due LIMIT 1"
+DESTINATIONS_DUE = "SELECT id, channel, name, due FROM destination WHERE due <= ? ORDER BY due"
+NEXT_DESTINATION = "SELECT id, channel, name, due FROM destination WHERE due > ? ORDER BY due LIMIT 1"
+
+CLAIMABLE = (
+    "SELECT message, number, address, attempts FROM recipient WHERE waits = ? AND due <= ?"
+    " ORDER BY due, message, number LIMIT ?"
+)
+CLAIM = "UPDATE recipient SET waits = NULL, claimed = 1 WHERE message = ? AND number = ?"
+CLAIMED_MESSAGE = (
+    "SELECT m.sender, m.trace, c.body, c.size, m.birth, m.smtputf8, c.file"
+    " FROM message m JOIN content c ON c.id = m.content WHERE m.id = ?"
+)
+
+FIND_HELD = "SELECT held FROM message WHERE id = ?"
+SET_HELD = "UPDATE message SET held = ? WHERE id = ?"
+LEAVE_LINES = "UPDATE recipient SET waits = NULL WHERE message = ? AND waits IS NOT NULL"
+DUE_NOW = "UPDATE recipient SET due = min(due, ?) WHERE message = ? AND NOT claimed"
+OPEN_LINES = (
+    "INSERT INTO destination (channel, name, due)"
+    " SELECT channel, destination, min(due) FROM recipient WHERE message = ? AND NOT claimed"
+    " GROUP BY channel, destination"
+    " ON CONFLICT (channel, name) DO UPDATE SET due = min(due, excluded.due)"
+)
+JOIN_LINES = (
+    "UPDATE recipient SET waits = (SELECT id FROM destination d"
+    " WHERE d.channel = recipient.channel AND d.name = recipient.destination)"
+    " WHERE message = ? AND NOT claimed"
+)
+
+ADD_TOTALS = (
+    "UPDATE total SET messages = messages + ?, recipients = recipients + ?, under_way = under_way + ?,"
+    " content_bytes = content_bytes + ?"
+)
+
+
+def prepare(database: apsw.Connection) -> int:
+    """Take sole ownership, set up the connection, fill an empty file with tables; return the file's version.
+
+    A file of another version is left alone.  Raises what apsw raises; BusyError: another process has the
+    file.
+    """
+    database.execute("PRAGMA locking_mode = EXCLUSIVE")
+    database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = FULL")
+    database.execute("PRAGMA wal_autocheckpoint = 0")
+    database.execute(f"PRAGMA journal_size_limit = {LOG_KEEP_BYTES}")
+    database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    database.execute("PRAGMA temp_store = MEMORY")
+    database.execute("BEGIN IMMEDIATE")
+    version = database.execute("PRAGMA user_version").get
+    if version == 0 and not database.execute("SELECT count(*) FROM sqlite_schema").get:
+        database.execute(_TABLES)
+        database.execute(f"PRAGMA application_id = {APPLICATION}")
+        database.execute(f"PRAGMA user_version = {VERSION}")
+        version = VERSION
+    database.execute("COMMIT")
+    return int(version)
