@@ -1,0 +1,102 @@
+"""Paperpath, run as anybody would: `paperpath init`, then `paperpath serve`."""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.measure import count_files
+from bench.peers import SINK_DOMAIN, Job
+from bench.programs import free_port, run, running, wait_for_port, wait_for_text
+
+_ACCOUNT: Final = "bench"
+_DOMAIN: Final = "paperpath.test"
+_READY_S: Final = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningPaperpath:
+    """A Paperpath that accepts mail."""
+
+    port: int
+    pid: int
+    program: Path
+    config: Path
+    maildir: Path
+    recipient: str = f"{_ACCOUNT}@{_DOMAIN}"
+
+    def delivered(self) -> int:
+        """Messages in the mailbox."""
+        return count_files(self.maildir / "new")
+
+    def queued(self) -> int:
+        """Messages in the queue, as `paperpath queue stats` tells."""
+        stats = json.loads(run(self.program, "queue", "stats", "--config", self.config, "--json"))
+        return int(stats["messages"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paperpath:
+    """How to run Paperpath in `folder`; its log goes to `logs`, which is on no volume under test."""
+
+    folder: Path
+    logs: Path
+    program: Path = Path(sys.executable).parent / "paperpath"
+    name: str = "Paperpath"
+
+    def missing(self) -> str:
+        """Say why it cannot run here."""
+        return "" if self.program.exists() else f"{self.program} is not installed"
+
+    def version(self) -> str:
+        """What `paperpath --version` says."""
+        return run(self.program, "--version").split()[-1]
+
+    @contextmanager
+    def running(self, job: Job) -> Iterator[RunningPaperpath]:
+        """Start it with an empty queue and mailbox."""
+        home, port = self.folder / "home", free_port()
+        account = f"{_ACCOUNT}@{_DOMAIN}"
+        listen = f"smtp=127.0.0.1:{port}"
+        run(self.program, "init", home, "--hostname", f"mx.{_DOMAIN}", "--account", account, "--listen", listen)
+        config = home / "paperpath.toml"
+        config.write_text(with_job(config.read_text(), job))
+        try:
+            log = self.logs / f"paperpath-{port}"
+            argv: list[str | Path] = [self.program, "serve", "--config", config]
+            with running(argv, output=self.logs / f"paperpath-{port}.output", errors=log) as process:
+                wait_for_text(log, b"service.ready", process, _READY_S)
+                wait_for_port(port, _READY_S)
+                maildir = home / "state" / "mail" / _DOMAIN / _ACCOUNT / "Maildir"
+                yield RunningPaperpath(port=port, pid=process.pid, program=self.program, config=config, maildir=maildir)
+        finally:
+            shutil.rmtree(home)
+
+
+def with_job(config: str, job: Job) -> str:
+    """Return the configuration with what the job asks for."""
+    if not job.deliver:
+        config = with_setting(config, "queue", "local_concurrency", "0")
+    if job.relay_port is not None:
+        config = with_setting(config, "routes", f'"{SINK_DOMAIN}"', f'"smtp://127.0.0.1:{job.relay_port}"')
+    if job.sessions is not None:
+        config = with_setting(config, "receive", "sessions", str(job.sessions))
+    return config
+
+
+def with_setting(config: str, section: str, key: str, value: str) -> str:
+    """Return the TOML text with `key` set in `section`, which is added where it is missing."""
+    line = f"{key} = {value}\n"
+    head = re.compile(rf"(?m)^\[{re.escape(section)}\][ \t]*(#.*)?\n")
+    found = head.search(config)
+    if found is None:
+        return f"{config.rstrip()}\n\n[{section}]\n{line}"
+    before, after = config[: found.end()], config[found.end() :]
+    body, bracket, rest = re.match(r"(?s)(.*?)(^\[|\Z)(.*)", after, re.MULTILINE | re.DOTALL).groups()  # type: ignore[union-attr]
+    kept = re.sub(rf"(?m)^{re.escape(key)}[ \t]*=.*\n?", "", body)
+    return f"{before}{line}{kept}{bracket}{rest}"

@@ -1,0 +1,61 @@
+"""What every server under test can do, so that a scenario need not know which one it is."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+SINK_DOMAIN: Final = "sink.test"
+"""Mail for this domain is relayed to the sink."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """How a server is set up, beyond its defaults."""
+
+    deliver: bool = True
+    """False: mail is accepted and committed, and stays in the queue."""
+    relay_port: int | None = None
+    """Where mail for `SINK_DOMAIN` goes."""
+    sessions: int | None = None
+    """Sessions it must be able to hold at once, where its default is fewer."""
+    recipients: int | None = None
+    """Recipients one message may have, where its default is fewer."""
+
+
+class Running(Protocol):
+    """A server that is up and accepts mail."""
+
+    @property
+    def port(self) -> int:
+        """Port on the loopback where it speaks SMTP."""
+
+    @property
+    def pid(self) -> int:
+        """The process that all its other processes descend from."""
+
+    @property
+    def recipient(self) -> str:
+        """Address of a mailbox of its own."""
+
+    def delivered(self) -> int:
+        """Messages that are in that mailbox."""
+
+    def queued(self) -> int:
+        """Messages in its queue.  Asking costs, so do it after the clock has stopped."""
+
+
+class Server(Protocol):
+    """A program under test, with a folder of its own on a volume of its own."""
+
+    @property
+    def name(self) -> str:
+        """What the report calls it."""
+
+    def missing(self) -> str:
+        """Say why it cannot run here; empty when it can."""
+
+    def version(self) -> str:
+        """Its version, for the report."""
+
+    def running(self, job: Job) -> AbstractContextManager[Running]:
+        """Start it afresh with an empty queue and mailbox; end it and forget everything afterwards."""

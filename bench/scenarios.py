@@ -1,0 +1,146 @@
+"""What is measured, one function a scenario: a server comes in, named figures come out.
+
+A figure's name ends in its unit.  Every measurement begins with a fresh server, warmed up with some mail, and with
+a look at what the machine does by itself.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from bench import bulk, load, measure
+from bench.peers import SINK_DOMAIN, Job, Running, Server
+from bench.sessions import idle_sessions
+from bench.sink import Sink
+
+Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How much of everything."""
+
+    messages: int
+    warm_up: int
+    sessions: int
+    recipients: int
+    idle_s: float
+    """How long to watch the idle machine before each measurement."""
+
+
+FULL: Final = Scale(messages=5000, warm_up=300, sessions=10_000, recipients=100_000, idle_s=3)
+QUICK: Final = Scale(messages=500, warm_up=50, sessions=500, recipients=2000, idle_s=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One thing to measure, and the servers (by name) that take part."""
+
+    name: str
+    about: str
+    servers: tuple[str, ...]
+    measure: Callable[[Server, Sink, Scale], Figures]
+
+
+def accept(server: Server, _sink: Sink, scale: Scale) -> Figures:
+    """Accept and commit, with nothing else going on: delivery is stopped."""
+    with server.running(Job(deliver=False)) as running:
+        load.send(running.port, running.recipient, scale.warm_up)
+        began_s = time.monotonic()
+        took_s = load.send(running.port, running.recipient, scale.messages) - began_s
+    return {"accepted_per_s": scale.messages / took_s}
+
+
+def maildir(server: Server, _sink: Sink, scale: Scale) -> Figures:
+    """Accept and deliver to a synced Maildir, as by default; with the processor time of the whole machine."""
+    with server.running(Job()) as running:
+        send_and_await(running, scale.warm_up)
+        cpu = measure.CpuMeter(measure.idle_cores(scale.idle_s))
+        began_s = time.monotonic()
+        accepted_s, delivered_s = send_and_await(running, scale.messages)
+        cpu_s = cpu.used_s()
+    return {
+        "accepted_while_delivering_per_s": scale.messages / (accepted_s - began_s),
+        "maildir_per_s": scale.messages / (delivered_s - began_s),
+        "maildir_cpu_s": cpu_s / scale.messages,
+    }
+
+
+def relay(server: Server, sink: Sink, scale: Scale) -> Figures:
+    """Accept and pass on to a remote server, until the queue is empty."""
+    with sink.running(Job()) as remote, server.running(Job(relay_port=remote.port)) as running:
+        send_and_await(running, scale.warm_up, remote)
+        time.sleep(scale.idle_s)
+        began_s = time.monotonic()
+        _, relayed_s = send_and_await(running, scale.messages, remote)
+        measure.wait_for_count(lambda: -running.queued(), 0, 30, "queue empty")
+    return {"relayed_per_s": scale.messages / (relayed_s - began_s)}
+
+
+def idle(server: Server, _sink: Sink, scale: Scale) -> Figures:
+    """Memory of the whole server when it has seen some mail and has nothing to do."""
+    with server.running(Job()) as running:
+        send_and_await(running, scale.warm_up)
+        time.sleep(scale.idle_s)
+        return {"idle_bytes": measure.tree_pss_bytes(running.pid)}
+
+
+def sessions(server: Server, _sink: Sink, scale: Scale) -> Figures:
+    """Memory that one more idle session takes, with very many of them."""
+    with server.running(Job(sessions=2 * scale.sessions)) as running:
+        send_and_await(running, scale.warm_up)
+        time.sleep(scale.idle_s)
+        return {"session_bytes": asyncio.run(_session_bytes(running, scale))}
+
+
+def recipients(server: Server, sink: Sink, scale: Scale) -> Figures:
+    """One message to very many: until its 250, and the rate of deliveries after that."""
+    job = partial(Job, recipients=scale.recipients)
+    with sink.running(Job()) as remote, server.running(job(relay_port=remote.port)) as running:
+        send_and_await(running, scale.warm_up, remote)
+        time.sleep(scale.idle_s)
+        took_s = bulk.send(running.port, SINK_DOMAIN, scale.recipients)
+        accepted_s = time.monotonic()
+        limit_s = 60 + scale.recipients / 100
+        ended_s = measure.wait_for_quiet(remote.delivered, 2, lambda: running.queued() == 0, limit_s)
+    return {
+        "recipients_accept_s": took_s,
+        "recipients_per_s": scale.recipients / max(ended_s - accepted_s, 1e-3),
+    }
+
+
+def send_and_await(running: Running, messages: int, remote: Running | None = None) -> tuple[float, float]:
+    """Send mail and wait until all of it is delivered, to the mailbox or to `remote`.
+
+    Return the moments (monotonic) of the last acceptance and of the last delivery.
+    """
+    goal = remote or running
+    before = goal.delivered()
+    accepted_s = load.send(running.port, goal.recipient, messages)
+    wanted = before + messages
+    return accepted_s, measure.wait_for_count(goal.delivered, wanted, load.limit_s(messages), "deliveries")
+
+
+async def _session_bytes(running: Running, scale: Scale) -> float:
+    before = measure.tree_pss_bytes(running.pid)
+    async with idle_sessions(running.port, scale.sessions):
+        await asyncio.sleep(scale.idle_s)
+        return (measure.tree_pss_bytes(running.pid) - before) / scale.sessions
+
+
+PAPERPATH: Final = "Paperpath"
+POSTFIX: Final = "Postfix"
+SINK: Final = "smtp-sink"
+
+SCENARIOS: Final = (
+    Scenario(name="accept", about="accept and commit", servers=(PAPERPATH, POSTFIX, SINK), measure=accept),
+    Scenario(name="maildir", about="accept to synced Maildir", servers=(PAPERPATH, POSTFIX), measure=maildir),
+    Scenario(name="relay", about="accept to relay", servers=(PAPERPATH, POSTFIX), measure=relay),
+    Scenario(name="idle", about="idle memory", servers=(PAPERPATH, POSTFIX), measure=idle),
+    # Postfix holds a process per session, a hundred of them by default: it has no part in this.
+    Scenario(name="sessions", about="idle sessions", servers=(PAPERPATH,), measure=sessions),
+    Scenario(name="recipients", about="one message to many", servers=(PAPERPATH, POSTFIX), measure=recipients),
+)
