@@ -12,8 +12,7 @@ def rfc5322(seconds: int) -> str:
     """Return ``Sun, 22 Nov 2026 10:30:17 +0000`` (RFC 5322 3.3), always in UTC."""
     t = datetime.fromtimestamp(seconds, UTC)
     return (
-        f"{_DAYS[t.weekday()]}, {t.day} {_MONTHS[t.month - 1]} {t.year} "
-        f"{t.hour:02}:{t.minute:02}:{t.second:02} +0000"
+        f"{_DAYS[t.weekday()]}, {t.day} {_MONTHS[t.month - 1]} {t.year} {t.hour:02}:{t.minute:02}:{t.second:02} +0000"
     )
 
 

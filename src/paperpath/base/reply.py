@@ -1,6 +1,9 @@
 """SMTP replies (RFC 5321 4.2) with their enhanced codes (RFC 3463, RFC 2034)."""
 
+import re
 from dataclasses import dataclass, field
+
+_STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")  # RFC 3463 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +19,15 @@ class Reply:
     def __post_init__(self) -> None:
         if not 200 <= self.code <= 599:
             raise ValueError(f"a reply code is 200 to 599, not {self.code}")
+        if self.status and not _STATUS.fullmatch(self.status):
+            raise ValueError(f"not an enhanced status: {self.status!r}")
         if self.status and self.status[0] != str(self.code)[0]:
             raise ValueError(f"enhanced status {self.status} contradicts reply code {self.code}")
         if not self.lines or any(not line.isprintable() for line in self.lines):
             raise ValueError("a reply has at least one line, and no control characters")
         lead = f"{self.status} " if self.status else ""
         last = len(self.lines) - 1
-        text = "".join(
-            f"{self.code}{' ' if i == last else '-'}{lead}{line}\r\n" for i, line in enumerate(self.lines)
-        )
+        text = "".join(f"{self.code}{' ' if i == last else '-'}{lead}{line}\r\n" for i, line in enumerate(self.lines))
         object.__setattr__(self, "_wire", text.encode())
 
     @property

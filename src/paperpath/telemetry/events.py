@@ -1,7 +1,8 @@
 """Every event that Paperpath logs, declared once.
 
-`docs/reference/events.md` is printed from these declarations.  Addresses and other bytes from strangers are put in
-through `base.text.show`, so a line stays a line.  ``message`` is the queue's id as `base.ids.show_id` writes it.
+`docs/reference/events.md` is printed from these declarations.  Addresses and other bytes from strangers are
+put in through `base.text.show`, so a line stays a line.  ``message`` is the queue's id as `base.ids.show_id`
+writes it.
 """
 
 from typing import ClassVar
@@ -239,7 +240,8 @@ class StorageFull(Event, frozen=True):
 
 
 class StorageBroken(Event, frozen=True):
-    """The disk or the database failed; the queue ends and is opened anew, and nothing more was acknowledged."""
+    """The disk or the database failed; the queue ends and is opened anew, and nothing more was
+    acknowledged."""
 
     name: ClassVar[str] = "storage.broken"
     level: ClassVar[Level] = "alert"

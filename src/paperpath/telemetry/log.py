@@ -1,10 +1,11 @@
 """From events to lines on standard error, a batch a write.
 
-Lines are logfmt (``time level event key=value …``, for people) or JSON (for programs).  A process gathers the lines of
-one turn of its loop and writes them together: a line costs little more than its formatting.  A line is never split
-between writes, so that the processes of one service can share the descriptor.
+Lines are logfmt (``time level event key=value …``, for people) or JSON (for programs).  A process gathers the
+lines of one turn of its loop and writes them together: a line costs little more than its formatting.  A line
+is never split between writes, so that the processes of one service can share the descriptor.
 """
 
+import json
 import re
 from collections.abc import Callable
 
@@ -13,7 +14,7 @@ import msgspec
 from paperpath.base.dates import iso8601
 from paperpath.telemetry.event import Event
 
-_PLAIN = re.compile(r'[^\s"=\\\x00-\x1f\x7f]+')
+_PLAIN = re.compile(r'[^\s"=\\]+')
 _encode_json = msgspec.json.Encoder().encode
 _FLUSH_BYTES = 16 * 1024
 
@@ -22,9 +23,19 @@ def _value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     text = str(value)
-    if _PLAIN.fullmatch(text):
-        return text
-    return _encode_json(text).decode()
+    return text if _PLAIN.fullmatch(text) and text.isprintable() else _json(text)
+
+
+def _json(value: object) -> str:
+    """Return ``value`` as JSON that is one line for every reader, and loses nothing.
+
+    The quick encoder escapes only the controls of ASCII; other characters end a line too, or turn its direction.
+    """
+    try:
+        quick = _encode_json(value).decode()
+    except UnicodeEncodeError:  # a lone surrogate, from a file name that is not UTF-8
+        quick = "\n"
+    return quick if quick.isprintable() else json.dumps(value, separators=(",", ":"))
 
 
 def logfmt(event: Event, process: str, now: float) -> str:
@@ -43,14 +54,14 @@ def json_line(event: Event, process: str, now: float) -> str:
     """Return the event as one JSON object, without its line end."""
     fields = {name: value for name in event.__struct_fields__ if (value := getattr(event, name)) is not None}
     head = {"time": round(now, 3), "level": event.level, "event": event.name, "process": process}
-    return _encode_json(head | fields).decode()
+    return _json(head | fields)
 
 
 class Log:
     """Where a process sends its events.
 
-    ``write`` takes bytes and must not raise; ``schedule`` asks for ``flush`` to be called soon, once; without it every
-    line is written at once.
+    ``write`` takes bytes and must not raise; ``schedule`` asks for ``flush`` to be called soon, once; without
+    it every line is written at once.
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""`queue` to a delivery agent (`remote`, or a worker of `local`): do this; and back: this came of it, a recipient."""
+"""`queue` to a delivery agent (`remote`, or a worker of `local`): do this; and back: this came of it, a
+recipient."""
 
 import msgspec
 
@@ -20,7 +21,8 @@ class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Job(msgspec.Struct, frozen=True, array_like=True, tag="job", gc=False):
     """Deliver one message to some of its recipients, all at one destination.
 
-    The agent answers with one ``Report`` that has an outcome for every target.  If it dies first, all are deferred.
+    The agent answers with one ``Report`` that has an outcome for every target.  If it dies first, all are
+    deferred.
     """
 
     job: int
@@ -41,7 +43,8 @@ class Job(msgspec.Struct, frozen=True, array_like=True, tag="job", gc=False):
 
 
 class Forward(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A message that a delivery gives birth to, committed with the outcome: same content, new envelope and trace."""
+    """A message that a delivery gives birth to, committed with the outcome: same content, new envelope and
+    trace."""
 
     sender: bytes
     recipients: tuple[bytes, ...]

@@ -1,4 +1,5 @@
-"""`receive` (and whoever else brings mail) to `queue`: here is a message; and back: it is durable, or try later."""
+"""`receive` (and whoever else brings mail) to `queue`: here is a message; and back: it is durable, or try
+later."""
 
 import msgspec
 
@@ -8,7 +9,8 @@ from paperpath.wire.frame import Hello
 class Submit(msgspec.Struct, frozen=True, array_like=True, tag="submit", gc=False):
     """One message with its whole envelope.
 
-    Content of more than ``INLINE_CONTENT_BYTES`` comes as a descriptor with the frame (``attached``), else inside.
+    Content of more than ``INLINE_CONTENT_BYTES`` comes as a descriptor with the frame (``attached``), else
+    inside.
     """
 
     ticket: int
@@ -16,7 +18,8 @@ class Submit(msgspec.Struct, frozen=True, array_like=True, tag="submit", gc=Fals
     sender: bytes
     recipients: tuple[bytes, ...]
     trace: bytes
-    """The lines that go before the content, LF at their ends: the Received field and what later stages add."""
+    """The lines that go before the content, LF at their ends: the Received field and what later stages
+    add."""
     content: bytes
     """Header and body, lines ending in LF; empty where ``attached``."""
     size: int

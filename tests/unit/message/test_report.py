@@ -266,9 +266,7 @@ _CONTENT = st.lists(
 
 
 @given(st.lists(_FAILURE, min_size=1, max_size=4), _CONTENT, _ADDRESS, _HOSTILE)
-def test_hostile_values_stay_in_their_place(
-    failures: list[Failure], content: bytes, sender: bytes, token: str
-) -> None:
+def test_hostile_values_stay_in_their_place(failures: list[Failure], content: bytes, sender: bytes, token: str) -> None:
     raw = report(*failures, content=content, sender=sender, token=token)
     head = raw.partition(b"\n\n")[0].split(b"\n")
     names = [row.partition(b":")[0] for row in head if not row.startswith(b"\t")]
@@ -277,9 +275,7 @@ def test_hostile_values_stay_in_their_place(
     ]  # fmt: skip
     assert names[8:] in ([], [b"Content-Transfer-Encoding"])
     ours = b"\n".join([*head, body_bytes(raw, 1), body_bytes(raw, 2)])
-    assert all(len(row) <= 998 for row in ours.split(b"\n")) and not re.search(
-        rb"[\0\r\t]", body_bytes(raw, 1)
-    )
+    assert all(len(row) <= 998 for row in ours.split(b"\n")) and not re.search(rb"[\0\r\t]", body_bytes(raw, 1))
     recipients, _ = qsbmf(body_bytes(raw, 1))
     assert [address.decode() for address, _ in recipients] == [
         show(failure.address.replace(b"\n", b"_")) for failure in failures

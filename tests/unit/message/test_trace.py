@@ -99,12 +99,8 @@ def test_for_clause_only_where_a_header_can_carry_it(recipient: bytes, protocol:
     assert clause in line(recipient=recipient, protocol=protocol)
 
 
-@given(
-    helo=st.binary(max_size=2000), name=st.text(max_size=2000), recipient=st.binary(min_size=1, max_size=900)
-)
-def test_received_is_one_bounded_field_whatever_strangers_say(
-    helo: bytes, name: str, recipient: bytes
-) -> None:
+@given(helo=st.binary(max_size=2000), name=st.text(max_size=2000), recipient=st.binary(min_size=1, max_size=900))
+def test_received_is_one_bounded_field_whatever_strangers_say(helo: bytes, name: str, recipient: bytes) -> None:
     text = line(helo=helo, peer_name=name, recipient=recipient, protocol="UTF8SMTP")
     rows = text.split(b"\n")
     assert len(rows) == 4 and not rows[-1]
