@@ -45,7 +45,9 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     "telemetry": frozenset({"base", "wire", "system"}),
     "dns": PURE | {"system", "config", "telemetry"},
     "store": PURE | {"system", "config", "telemetry"},
-    **dict.fromkeys(sorted(PROCESSES), LAYERS),
+    # Not in the design's list: what the long-lived processes share in being processes (ARCHITECTURE.md, deviations).
+    "process": LAYERS,
+    **dict.fromkeys(sorted(PROCESSES), LAYERS | {"process"}),
     "__main__": frozenset({"cli"}),  # `python -m paperpath`
     "__init__": frozenset(),
 }

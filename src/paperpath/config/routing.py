@@ -20,6 +20,8 @@ class RoutingTable(msgspec.Struct, frozen=True, array_like=True):
     virtual: dict[bytes, bytes]
     relay: frozenset[bytes]
     routes: dict[bytes, str]
+    postmaster: bytes = b""
+    """Who gets the mail for ``postmaster`` here (RFC 5321 4.5.1); empty where an account of that name does."""
 
 
 class Route(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -60,6 +62,18 @@ def _account_guess(local: bytes) -> str:
 def route(table: RoutingTable, recipient: bytes) -> Route:
     """Return where ``recipient`` (never empty) goes."""
     address = recipient if b"@" in recipient else recipient + b"@" + table.hostname
+    local, domain = split(address)
+    domain = domain.lower()
+    if table.postmaster and local.lower() == b"postmaster" and _is_here(table, domain):
+        return msgspec.structs.replace(_route(table, table.postmaster), rule="postmaster")
+    return _route(table, address)
+
+
+def _is_here(table: RoutingTable, domain: bytes) -> bool:
+    return domain in table.local or domain in table.mailboxes or domain == table.hostname.lower()
+
+
+def _route(table: RoutingTable, address: bytes) -> Route:
     local, domain = split(address)
     domain = domain.lower()
     if domain in table.local:

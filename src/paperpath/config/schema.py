@@ -224,6 +224,10 @@ class Config(Section, frozen=True, kw_only=True):
 
     hostname: Annotated[Text, _about("This host's fully qualified name.")]
     listen: Annotated[tuple[Listen, ...], _about("Listening sockets.")] = ()
+    postmaster: Annotated[
+        str,
+        _about("Address that gets the mail for ``postmaster`` at every domain here; empty: an account of that name does."),
+    ] = ""
     paths: Paths = Paths()
     local: Local = Local()
     mailboxes: Mailboxes = Mailboxes()

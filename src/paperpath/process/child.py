@@ -22,6 +22,7 @@ from paperpath.telemetry.log import Log
 from paperpath.wire.supervision import Configure, Drain, FromSupervisor, Listener, Ready, Rejected
 
 _GRACE_WITHOUT_SUPERVISOR_S = 10.0
+_EXIT_BROKEN = 111
 
 S = TypeVar("S", bound=Common)
 S_contra = TypeVar("S_contra", bound=Common, contravariant=True)
@@ -97,6 +98,14 @@ class _Life(Generic[S]):
 
     async def live(self, control: socket.socket) -> None:
         report_broken(self._log)
+        try:
+            await self._serve(control)
+        except Exception as error:  # the last resort: say why, end, and be started again
+            self._log.emit(ProcessBroken(where="process", error=describe(error)))
+            self._log.flush()
+            sys.exit(_EXIT_BROKEN)
+
+    async def _serve(self, control: socket.socket) -> None:
         last = Drain(_GRACE_WITHOUT_SUPERVISOR_S)
         channel = Channel(control, FromSupervisor, self._take, lambda _: self._commands.put_nowait(last))
         while not isinstance(command := await self._commands.get(), Drain):

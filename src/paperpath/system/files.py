@@ -111,6 +111,16 @@ def create_spool_file(folder: str) -> int:
     return descriptor
 
 
+def open_to_read(path: str) -> int:
+    """Return a descriptor to read a regular file from; a symbolic link is not followed."""
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+
+def read_some(descriptor: int, most: int) -> bytes:
+    """Return up to ``most`` bytes from the file's beginning; its position is not used."""
+    return os.pread(descriptor, most, 0)
+
+
 def read_all(descriptor: int, size: int) -> bytes:
     """Return the first ``size`` bytes of a file.  The position of the descriptor, which may be shared, is not
     used.

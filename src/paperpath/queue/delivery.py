@@ -1,0 +1,277 @@
+"""The one door into the queue, and the way of every recipient from there to its end.
+
+Everything that becomes mail goes through ``admit``: submissions, forwards, reports.  Everything that an agent reports,
+or fails to report, goes through ``_settle``: the outcome and what follows from it are one transaction.
+"""
+
+import asyncio
+import random
+import socket
+from collections.abc import Callable, Sequence
+
+from paperpath.base.ids import show_id
+from paperpath.base.outcome import Deferred, Failed
+from paperpath.message.report import ORIGINAL_MOST_BYTES
+from paperpath.process.directory import Answer
+from paperpath.process.settings import QueueSettings
+from paperpath.queue.agent import Running
+from paperpath.queue.contents import Contents
+from paperpath.queue.jobs import Admission, Consignment, Work, admit
+from paperpath.queue.journal import Journal
+from paperpath.queue.local_agents import LocalAgents
+from paperpath.queue.remote_agents import RemoteAgents
+from paperpath.queue.retry import after_lost_agent
+from paperpath.queue.schedule import Schedule
+from paperpath.queue.settlement import Ending, Settlement, compose_report, put_off, settle_results
+from paperpath.queue.window import Limits, Window
+from paperpath.queue.writer import Writer
+from paperpath.store.contract import StoreFull
+from paperpath.system.clock import monotonic, now, now_microseconds
+from paperpath.wire.accounts import NotFound
+from paperpath.wire.delivery import Forward, Result
+
+_SETTLE_AGAIN_S = 5.0
+"""How long an outcome waits that could not be written because the disk is full; it is kept until it can."""
+
+OnAdmitted = Callable[[Exception | None], None]
+
+
+def limits_of(settings: QueueSettings) -> dict[str, Limits]:
+    """Return the window's limits."""
+    return {
+        "local": Limits(settings.local_concurrency, settings.local_destination_concurrency),
+        "remote": Limits(settings.remote_concurrency, settings.remote_destination_concurrency),
+    }
+
+
+class Deliveries:
+    """Mail on its way: from the door through the agents to the outcome."""
+
+    def __init__(self, settings: QueueSettings, writer: Writer, contents: Contents, journal: Journal) -> None:
+        self._settings = settings
+        self._writer, self._contents, self._journal = writer, contents, journal
+        self.window = Window(limits_of(settings))
+        self.window.shut("remote")
+        self.schedule = Schedule(self.window, writer, journal.log, self._begin, settings.transaction_recipients)
+        self._local = LocalAgents(settings.run, contents, self._reported, self._lost, self._undeliverable)
+        self._remote = RemoteAgents(contents, self._reported, self._lost, self._remote_changed)
+        self._last_message = 0
+        self._draining = False
+
+    def configure(self, settings: QueueSettings) -> None:
+        """Go over to other settings; what is under way stays as it is."""
+        self._settings = settings
+        self.window.set_limits(limits_of(settings))
+        self.schedule.transaction_recipients = settings.transaction_recipients
+        self.schedule.look()
+
+    def remote_connected(self, sock: socket.socket) -> None:
+        """A `remote` process came."""
+        self._remote.connected(sock)
+
+    async def drain(self, grace_s: float) -> None:
+        """Start nothing more; wait for what is under way, at most ``grace_s``; the rest is tried after the restart."""
+        self._draining = True
+        self.schedule.stop()
+        self.window.shut("local")
+        self.window.shut("remote")
+        end = monotonic() + grace_s
+        while self.window.under_way and monotonic() < end:
+            await asyncio.sleep(0.05)
+
+    def close(self) -> None:
+        """Let the agents go."""
+        self._draining = True
+        self._local.close()
+        self._remote.close()
+
+    # In
+
+    def new_message_id(self) -> int:
+        """Return an id that was never used: the microsecond, or the next above the last."""
+        self._last_message = max(self._last_message + 1, now_microseconds())
+        return self._last_message
+
+    def admit(
+        self, consignment: Consignment, recipients: tuple[bytes, ...], origin: str, done: OnAdmitted
+    ) -> None:
+        """Store a message; ``done`` is called with None once it is durable, else with the reason."""
+        admission = self._route(consignment, recipients, origin)
+
+        def stored(error: Exception | None) -> None:
+            if error is None:
+                self._journal.accepted(admission.message)
+                self._set_out(admission)
+            else:
+                self._abandon(admission)
+            done(error)
+
+        self._writer.accept(admission.message, stored)
+
+    def _route(
+        self, consignment: Consignment, recipients: tuple[bytes, ...], origin: str, shares: int = 0
+    ) -> Admission:
+        table, most = self._settings.routing, self._settings.transaction_recipients
+        return admit(consignment, recipients, origin, table, self.window, most, shares=shares)
+
+    def _set_out(self, admission: Admission) -> None:
+        for work in admission.works:
+            self._begin(work)
+        for key in admission.waiting:
+            self.window.wait(key)
+        if admission.waiting:
+            self.schedule.pump()
+
+    def _abandon(self, admission: Admission) -> None:
+        for work in admission.works:
+            self.window.end(work.key)
+
+    # Out
+
+    def _begin(self, work: Work) -> None:
+        """Hand claimed work to its agent; its place in the window is taken already."""
+        try:
+            if work.key[0] == "local":
+                self._local.deliver(work)
+            else:
+                self._remote.deliver(work, self._settings.routing)
+        except OSError as error:
+            self._put_off(work, str(error), monotonic(), counts=False)
+
+    def _reported(self, running: Running, results: Sequence[Result]) -> None:
+        work, moment = running.work, int(now())
+        self._note_reachability(work, results, moment)
+        settings = self._settings
+        settlement = settle_results(work, results, settings.lifetime_s, running.began, moment, random.random())
+        self._settle(work, settlement, running.began_monotonic)
+
+    def _note_reachability(self, work: Work, results: Sequence[Result], moment: int) -> None:
+        if any(isinstance(result.outcome, Deferred) and result.outcome.destination_down for result in results):
+            self.schedule.wake(self.window.mark_down(work.key, moment))
+        else:
+            self.window.mark_up(work.key)
+
+    def _undeliverable(self, work: Work, answer: Answer) -> None:
+        """No worker took it: the recipient does not exist any more, or could not be looked up."""
+        outcome: Deferred | Failed
+        if isinstance(answer, NotFound):
+            outcome = Failed("no mailbox here by that name", code="1.1")
+        else:
+            outcome = Deferred(getattr(answer, "reason", "the recipient could not be looked up"), code="3.0")
+        results = [Result(recipient.number, outcome) for recipient in work.recipients]
+        moment = int(now())
+        settlement = settle_results(work, results, self._settings.lifetime_s, moment, moment, random.random())
+        self._settle(work, settlement, monotonic())
+
+    def _lost(self, agent: str, running: Sequence[Running]) -> None:
+        """An agent went with work under way: whether it was delivered will never be known."""
+        if running and not self._draining:
+            self._journal.agent_gone(agent, len(running))
+        for one in running:
+            self._put_off(one.work, f"the {agent} process ended during the delivery", one.began_monotonic, counts=True)
+
+    def _put_off(self, work: Work, reason: str, began: float, *, counts: bool) -> None:
+        moment = int(now())
+        attempts = max(recipient.attempts for recipient in work.recipients)
+        due = after_lost_agent(work.key[0], work.consignment.birth, moment, attempts, random.random())
+        self._settle(work, put_off(work, due, reason, counts=counts), began)
+
+    def _remote_changed(self, there: bool) -> None:
+        if there and not self._draining:
+            self.window.unshut("remote")
+            self.schedule.look()
+        else:
+            self.window.shut("remote")
+
+    # Settled
+
+    def _settle(self, work: Work, settlement: Settlement, began: float) -> None:
+        try:
+            follow_up, report = self._follow_up(work.consignment, settlement)
+        except Exception as error:  # a defect of ours must not bounce or lose anything: try the recipients again
+            self._journal.broken("composing what follows from an outcome", error)
+            self._put_off(work, "internal error", began, counts=True)
+            return
+        # The slot is free from here on: what is claimed for it shares the transaction that settles this.
+        self.window.end(work.key)
+        if not self._draining:
+            self.schedule.pump()
+        self._write(work, settlement, follow_up, report, began)
+
+    def _write(
+        self, work: Work, settlement: Settlement, follow_up: Sequence[Admission], report: str, began: float
+    ) -> None:
+        def written(ended: list[int] | Exception) -> None:
+            if isinstance(ended, StoreFull):
+                self._journal.storage_full(ended)
+                again = asyncio.get_running_loop().call_later
+                again(_SETTLE_AGAIN_S, self._write, work, settlement, follow_up, report, began)
+                return
+            if isinstance(ended, Exception):
+                # The rows stay claimed, so nothing is delivered twice by this process; the next opening frees them.
+                self._journal.broken("settling an outcome", ended)
+                for admission in follow_up:
+                    self._abandon(admission)
+                return
+            self._journal.settled(work, settlement, report, bool(ended), monotonic() - began)
+            for admission in follow_up:
+                self._journal.accepted(admission.message)
+                self._set_out(admission)
+            for defer in settlement.defers:
+                self.schedule.wake(defer.due)
+
+        messages = [admission.message for admission in follow_up]
+        self._writer.settle(messages, settlement.defers, settlement.finishes, written)
+
+    def _follow_up(self, origin: Consignment, settlement: Settlement) -> tuple[list[Admission], str]:
+        """Return the messages that the outcomes bring forth, and for the log the report's id or why there is none."""
+        admissions = [self._forward(origin, forward) for forward in settlement.forwards]
+        if not settlement.failures:
+            return admissions, ""
+        report = self._report(origin, settlement.failures)
+        if report is None:
+            return admissions, "none: a report on a report on a report is dropped"
+        admissions.append(report)
+        return admissions, show_id(report.message.message)
+
+    def _forward(self, origin: Consignment, forward: Forward) -> Admission:
+        consignment = Consignment(
+            message=self.new_message_id(),
+            sender=forward.sender,
+            trace=forward.trace,
+            content=origin.content,
+            size=origin.size,
+            birth=int(now()),
+            smtputf8=origin.smtputf8,
+            file=origin.file,
+        )
+        source = f"forward of {show_id(origin.message)}"
+        return self._route(consignment, forward.recipients, source, shares=origin.message)
+
+    def _report(self, origin: Consignment, failures: Sequence[Ending]) -> Admission | None:
+        settings = self._settings
+        message = self.new_message_id()
+        report = compose_report(
+            origin,
+            self._contents.head(origin.file, ORIGINAL_MOST_BYTES) if origin.file else origin.content,
+            failures,
+            hostname=settings.hostname.encode(),
+            reporter=settings.bounce_local_part.encode(),
+            double_to=settings.double_bounce_to.encode(),
+            table=settings.routing,
+            now=int(now()),
+            token=show_id(message),
+        )
+        if report is None:
+            return None
+        consignment = Consignment(
+            message=message,
+            sender=report.sender,
+            trace=b"",
+            content=report.content,
+            size=len(report.content),
+            birth=int(now()),
+            smtputf8=not report.content.isascii(),
+            file="",
+        )
+        return self._route(consignment, (report.recipient,), f"report on {show_id(origin.message)}")

@@ -1,0 +1,135 @@
+"""Where messages come in: the conversations with `receive` and whoever else brings mail.
+
+A message is answered once it is durable, and not before.  What a submitter sends is checked as if it came from the
+network: out-of-bounds input ends that conversation.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+
+from paperpath.base.address import is_bounce_sender
+from paperpath.base.ids import show_id
+from paperpath.base.limits import (
+    ADDRESS_MOST_BYTES,
+    ENVELOPE_MOST_BYTES,
+    INLINE_CONTENT_BYTES,
+    RECIPIENTS_MOST,
+    TRACE_MOST_BYTES,
+)
+from paperpath.base.text import one_line
+from paperpath.queue.contents import Contents
+from paperpath.queue.delivery import Deliveries
+from paperpath.queue.jobs import Consignment
+from paperpath.queue.journal import Journal
+from paperpath.store.contract import StoreFull
+from paperpath.system.channel import Channel
+from paperpath.system.clock import now
+from paperpath.wire.frame import Hello
+from paperpath.wire.intake import Accepted, FromSubmitter, NotAccepted, Submit
+
+
+def check(submit: Submit) -> None:
+    """Raise ValueError where a submission breaks a bound."""
+    if not 1 <= len(submit.recipients) <= RECIPIENTS_MOST:
+        raise ValueError("number of recipients")
+    if not all(recipient and is_address(recipient) for recipient in submit.recipients):
+        raise ValueError("a recipient is not an address")
+    if sum(map(len, submit.recipients)) > ENVELOPE_MOST_BYTES:
+        raise ValueError("envelope too large")
+    if submit.sender and not is_bounce_sender(submit.sender) and not is_address(submit.sender):
+        raise ValueError("the sender is not an address")
+    if len(submit.trace) > TRACE_MOST_BYTES or (submit.trace and not submit.trace.endswith(b"\n")):
+        raise ValueError("trace lines")
+    if submit.attached != (submit.size > INLINE_CONTENT_BYTES) or (
+        len(submit.content) != (0 if submit.attached else submit.size)
+    ):
+        raise ValueError("content size")
+
+
+def is_address(address: bytes) -> bool:
+    """Tell whether these bytes can be an envelope address."""
+    return len(address) <= ADDRESS_MOST_BYTES and b"\0" not in address
+
+
+class Intake:
+    """The conversations that bring mail."""
+
+    def __init__(self, deliveries: Deliveries, contents: Contents, journal: Journal) -> None:
+        self._deliveries, self._contents, self._journal = deliveries, contents, journal
+        self._channels: set[Channel] = set()
+        self._copies: set[asyncio.Task[None]] = set()
+
+    def connected(self, sock: socket.socket) -> None:
+        """Somebody who may submit came."""
+
+        def frame(submit: Hello | Submit, descriptor: int | None) -> None:
+            if isinstance(submit, Submit):
+                self._submitted(channel, submit, descriptor)
+
+        channel = Channel(sock, FromSubmitter, frame, lambda _: self._channels.discard(channel))
+        self._channels.add(channel)
+
+    def close(self) -> None:
+        """Take nothing more."""
+        for channel in list(self._channels):
+            channel.close()
+
+    def _submitted(self, channel: Channel, submit: Submit, descriptor: int | None) -> None:
+        try:
+            check(submit)
+        except ValueError:
+            if descriptor is not None:
+                os.close(descriptor)
+            raise
+        message = self._deliveries.new_message_id()
+        if descriptor is None:
+            self._admit(channel, submit, message, "")
+        else:
+            task = asyncio.create_task(self._copy_and_admit(channel, submit, message, descriptor))
+            self._copies.add(task)
+            task.add_done_callback(self._copies.discard)
+
+    async def _copy_and_admit(self, channel: Channel, submit: Submit, message: int, descriptor: int) -> None:
+        name = show_id(message)
+        try:
+            await asyncio.to_thread(self._contents.take, name, descriptor, submit.size)
+        except OSError as error:
+            self._refuse(channel, submit, error)
+        else:
+            self._admit(channel, submit, message, name)
+        finally:
+            os.close(descriptor)
+
+    def _admit(self, channel: Channel, submit: Submit, message: int, file: str) -> None:
+        consignment = Consignment(
+            message=message,
+            sender=submit.sender,
+            trace=submit.trace,
+            content=submit.content,
+            size=submit.size,
+            birth=int(now()),
+            smtputf8=submit.smtputf8,
+            file=file,
+        )
+
+        def done(error: Exception | None) -> None:
+            if error is None:
+                channel.send(Accepted(submit.ticket, message))
+                return
+            if file:
+                self._contents.discard(file)
+            self._refuse(channel, submit, error)
+
+        self._deliveries.admit(consignment, submit.recipients, one_line(submit.origin, 200), done)
+
+    def _refuse(self, channel: Channel, submit: Submit, error: Exception) -> None:
+        full = isinstance(error, StoreFull) or (
+            isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        )
+        if full:
+            self._journal.storage_full(error)
+        else:
+            self._journal.broken("accepting a message", error)
+        channel.send(NotAccepted(submit.ticket, full))

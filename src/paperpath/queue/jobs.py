@@ -1,0 +1,133 @@
+"""What the queue keeps in memory of work under way, and how new mail becomes work.  Pure."""
+
+from dataclasses import dataclass
+
+from paperpath.base.address import VERP_SUFFIX, expand_verp
+from paperpath.config.routing import RoutingTable, route
+from paperpath.queue.window import Key, Window
+from paperpath.store.contract import Claimed, ClaimedRecipient, NewMessage, NewRecipient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consignment:
+    """A message, as far as deliveries need it; shared by all jobs that carry it."""
+
+    message: int
+    sender: bytes
+    trace: bytes
+    content: bytes
+    """Empty where ``file`` is named."""
+    size: int
+    birth: int
+    smtputf8: bool
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One job: some recipients of one message at one destination, claimed."""
+
+    consignment: Consignment
+    key: Key
+    recipients: tuple[ClaimedRecipient, ...]
+
+    @property
+    def sender(self) -> bytes:
+        """The envelope sender to use: with VERP a job has one recipient, whose address goes into it."""
+        return expand_verp(self.consignment.sender, self.recipients[0].address)
+
+
+def recipients_a_job(channel: str, sender: bytes, transaction_recipients: int) -> int:
+    """Return how many recipients one job may have: a mailbox each, and a sender each where VERP is asked for."""
+    return 1 if channel == "local" or sender.endswith(VERP_SUFFIX) else transaction_recipients
+
+
+def of_claimed(claimed: Claimed) -> list[Work]:
+    """Return the jobs of a group that the store gave out: one, or one a recipient where VERP is asked for."""
+    consignment = Consignment(
+        message=claimed.message,
+        sender=claimed.sender,
+        trace=claimed.trace,
+        content=claimed.content,
+        size=claimed.size,
+        birth=claimed.birth,
+        smtputf8=claimed.smtputf8,
+        file=claimed.file,
+    )
+    key = (claimed.channel, claimed.destination)
+    if claimed.sender.endswith(VERP_SUFFIX):
+        return [Work(consignment, key, (recipient,)) for recipient in claimed.recipients]
+    return [Work(consignment, key, claimed.recipients)]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A new message, ready to be stored, with the work that begins as soon as it is."""
+
+    message: NewMessage
+    works: tuple[Work, ...]
+    waiting: frozenset[Key]
+    """Destinations for which some of its recipients stay in the store, due."""
+
+
+def admit(
+    consignment: Consignment,
+    recipients: tuple[bytes, ...],
+    origin: str,
+    table: RoutingTable,
+    window: Window,
+    transaction_recipients: int,
+    *,
+    shares: int = 0,
+) -> Admission:
+    """Route the recipients of a new message, and claim those for which there is room; counts them in ``window``."""
+    groups: dict[Key, _Group] = {}
+    routed: list[NewRecipient] = []
+    sender = consignment.sender
+    for number, recipient in enumerate(recipients):
+        found = route(table, recipient)
+        key = (found.channel, found.destination)
+        group = groups.get(key)
+        if group is None:
+            most = recipients_a_job(found.channel, sender, transaction_recipients)
+            group = groups[key] = _Group(key, most, window, consignment.birth)
+        claimed = group.take(ClaimedRecipient(number, found.address, 0))
+        routed.append(NewRecipient(found.address, found.channel, found.destination, claimed))
+    message = NewMessage(
+        message=consignment.message,
+        sender=sender,
+        trace=consignment.trace,
+        content=b"" if shares else consignment.content,
+        size=consignment.size,
+        birth=consignment.birth,
+        origin=origin,
+        smtputf8=consignment.smtputf8,
+        recipients=tuple(routed),
+        file="" if shares else consignment.file,
+        shares=shares,
+    )
+    works = tuple(Work(consignment, key, tuple(job)) for key, group in groups.items() for job in group.jobs)
+    return Admission(message, works, frozenset(key for key, group in groups.items() if group.full))
+
+
+class _Group:
+    """The recipients of one message at one destination, cut into jobs as long as the window has room."""
+
+    __slots__ = ("_key", "_most", "_now", "_window", "full", "jobs")
+
+    def __init__(self, key: Key, most: int, window: Window, now: int) -> None:
+        self._key, self._most, self._window, self._now = key, most, window, now
+        self.jobs: list[list[ClaimedRecipient]] = []
+        self.full = False
+
+    def take(self, recipient: ClaimedRecipient) -> bool:
+        """Put a recipient into a job; False where it has to wait in the store."""
+        if self.jobs and len(self.jobs[-1]) < self._most:
+            self.jobs[-1].append(recipient)
+            return True
+        if self.full or not self._window.may_start_fresh(self._key, self._now):
+            self.full = True
+            return False
+        self._window.start(self._key)
+        self.jobs.append([recipient])
+        return True

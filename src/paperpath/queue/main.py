@@ -1,0 +1,112 @@
+"""`queue` as a process: the store, the deliveries and the sockets put together."""
+
+import os
+import socket
+from collections.abc import Callable
+
+from paperpath.process.child import Listeners
+from paperpath.process.settings import QueueSettings
+from paperpath.queue.contents import Contents
+from paperpath.queue.delivery import Deliveries
+from paperpath.queue.intake import Intake
+from paperpath.queue.journal import Journal
+from paperpath.queue.operator import Operators
+from paperpath.queue.writer import Writer
+from paperpath.store.contract import Store, Totals
+from paperpath.store.sqlite import SqliteStore
+from paperpath.system.channel import peer_uid, serve_channels
+from paperpath.system.clock import now
+from paperpath.telemetry.events import QueueOpened, StorageBroken
+from paperpath.telemetry.log import Log
+
+_EXIT_STORAGE = 111
+
+
+class QueueRole:
+    """The process between its first settings and its end."""
+
+    def __init__(self, log: Log) -> None:
+        self._journal = Journal(log)
+        self._writer: Writer | None = None
+        self._deliveries: Deliveries | None = None
+        self._stops: list[Callable[[], None]] = []
+        self._sockets: list[socket.socket] = []
+
+    async def configure(self, settings: QueueSettings, listeners: Listeners) -> None:
+        """Open the store and the sockets; or take over new settings."""
+        if self._deliveries is None:
+            await self._open(settings)
+        assert self._deliveries is not None
+        self._deliveries.configure(settings)
+        self._listen(settings, listeners)
+
+    async def drain(self, grace_s: float) -> None:
+        """Take nothing more, let what is under way end, close the store."""
+        self._stop_listening()
+        if self._deliveries is None or self._writer is None:
+            return
+        await self._deliveries.drain(grace_s)
+        self._intake.close()
+        self._operators.close()
+        self._deliveries.close()
+        self._writer.stop()
+
+    async def _open(self, settings: QueueSettings) -> None:
+        store = SqliteStore(settings.folder)
+        interrupted = store.open()
+        self._writer = Writer(store, self._broken)
+        self._writer.start()
+        contents = Contents(os.path.join(settings.folder, "content"))
+        self._deliveries = Deliveries(settings, self._writer, contents, self._journal)
+        self._intake = Intake(self._deliveries, contents, self._journal)
+        self._operators = Operators(self._deliveries, self._writer, self._journal)
+
+        def count(store: Store) -> Totals:
+            return store.totals(int(now()))
+
+        totals = await self._writer.ask(count)
+        self._journal.log.emit(
+            QueueOpened(messages=totals.messages, recipients=totals.recipients, interrupted=len(interrupted))
+        )
+        for delivery in interrupted:
+            self._journal.interrupted(delivery)
+
+    def _listen(self, settings: QueueSettings, listeners: Listeners) -> None:
+        self._stop_listening()
+        assert self._deliveries is not None
+        doors = {
+            "intake": (settings.intake_users, self._intake.connected),
+            "remote": (settings.remote_users, self._deliveries.remote_connected),
+            "control": (settings.operator_users, self._operators.connected),
+        }
+        for name, sock in listeners:
+            users, connected = doors[name]
+            self._sockets.append(sock)
+            self._stops.append(serve_channels(sock, _guarded(users, connected)))
+
+    def _stop_listening(self) -> None:
+        for stop in self._stops:
+            stop()
+        for sock in self._sockets:
+            sock.close()
+        self._stops, self._sockets = [], []
+
+    def _broken(self, error: str) -> None:
+        """The store failed: end at once, acknowledging nothing; the next opening recovers from what is on the disk."""
+        self._journal.log.emit(StorageBroken(error=error))
+        self._journal.log.flush()
+        os._exit(_EXIT_STORAGE)
+
+
+def _guarded(
+    users: tuple[int, ...], connected: Callable[[socket.socket], None]
+) -> Callable[[socket.socket], None]:
+    """Return ``connected`` for these users only; the kernel says who is at the other end."""
+
+    def check(sock: socket.socket) -> None:
+        if peer_uid(sock) in users:
+            connected(sock)
+        else:
+            sock.close()
+
+    return check

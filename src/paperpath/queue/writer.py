@@ -1,0 +1,166 @@
+"""The thread that owns the store, and group commit.
+
+Whatever is asked for while one commit runs shares the next.  Within a transaction all acceptances come first, then
+what settles recipients, then everything else: so a forward that shares content is there before its origin goes, and
+a claim sees the room that was just made.
+
+When a transaction fails for a reason of its own (a defect, an odd request), each of its works is done again alone, so
+that one cannot spoil another.  When the store is full, all fail with StoreFull.  When it is broken, nothing more is
+done at all: ``on_broken`` is called and every outstanding work is left unanswered, for the process to end.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from paperpath.store.contract import Defer, Finish, NewMessage, Store, StoreBroken, StoreFull
+
+T = TypeVar("T")
+Done = Callable[[T | Exception], None]
+
+_WORKS_MOST = 1000
+"""Works in one transaction: bounds the time until the first of them is acknowledged."""
+
+
+class _Work(Generic[T]):
+    """One thing to do in a transaction, and whom to tell, on the loop, once it is durable."""
+
+    __slots__ = ("call", "defers", "done", "finishes", "messages", "result")
+
+    def __init__(self, done: Done[T]) -> None:
+        self.messages: Sequence[NewMessage] = ()
+        self.defers: Sequence[Defer] = ()
+        self.finishes: Sequence[Finish] = ()
+        self.call: Callable[[Store], T] | None = None
+        self.done = done
+        self.result: Any = None
+
+
+class Writer:
+    """The loop's end of the thread.  Works are handed over once a turn of the loop."""
+
+    def __init__(self, store: Store, on_broken: Callable[[str], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._store = store
+        self._on_broken = on_broken
+        self._gathered: list[_Work[Any]] = []
+        self._inbox: queue.SimpleQueue[list[_Work[Any]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish what was handed over, close the store, end the thread; blocks until then."""
+        self._hand_over()
+        self._inbox.put(None)
+        self._thread.join()
+
+    def accept(self, message: NewMessage, done: Done[None]) -> None:
+        """Store a message; ``done`` is called with None once it is durable."""
+        work = _Work(done)
+        work.messages = (message,)
+        self._add(work)
+
+    def settle(
+        self,
+        follow_up: Sequence[NewMessage],
+        defers: Sequence[Defer],
+        finishes: Sequence[Finish],
+        done: Done[list[int]],
+    ) -> None:
+        """Settle outcomes together with the messages that follow; ``done`` gets the messages that this finished."""
+        work = _Work(done)
+        work.messages, work.defers, work.finishes = follow_up, defers, finishes
+        self._add(work)
+
+    def call(self, function: Callable[[Store], T], done: Done[T]) -> None:
+        """Do anything else; ``done`` gets what it returned, or the error."""
+        work = _Work(done)
+        work.call = function
+        self._add(work)
+
+    async def ask(self, function: Callable[[Store], T]) -> T:
+        """The same for a coroutine; errors are raised."""
+        future: asyncio.Future[T] = self._loop.create_future()
+
+        def done(result: T | Exception) -> None:
+            if future.cancelled():
+                return
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+        self.call(function, done)
+        return await future
+
+    def _add(self, work: _Work[Any]) -> None:
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(work)
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            works, self._gathered = self._gathered, []
+            self._inbox.put(works)
+
+    # The thread
+
+    def _run(self) -> None:
+        try:
+            while (works := self._next()) is not None:
+                self._commit(works)
+                self._loop.call_soon_threadsafe(self._answer, works)
+            self._store.close()
+        except StoreBroken as error:
+            self._loop.call_soon_threadsafe(self._on_broken, str(error))
+
+    def _next(self) -> list[_Work[Any]] | None:
+        works = self._inbox.get()
+        while works is not None and len(works) < _WORKS_MOST:
+            try:
+                more = self._inbox.get_nowait()
+            except queue.Empty:
+                break
+            if more is None:
+                self._inbox.put(None)
+                break
+            works = works + more
+        return works
+
+    def _commit(self, works: Sequence[_Work[Any]]) -> None:
+        try:
+            with self._store.transaction():
+                self._do(works)
+        except StoreBroken:
+            raise
+        except StoreFull as error:
+            for work in works:
+                work.result = error
+        except Exception as error:
+            if len(works) == 1:
+                works[0].result = error
+                return
+            for work in works:
+                self._commit([work])
+
+    def _do(self, works: Sequence[_Work[Any]]) -> None:
+        messages = [message for work in works for message in work.messages]
+        if messages:
+            self._store.accept(messages)
+        defers = [defer for work in works for defer in work.defers]
+        finishes = [finish for work in works for finish in work.finishes]
+        ended = set(self._store.settle(defers, finishes)) if defers or finishes else set()
+        for work in works:
+            if work.defers or work.finishes:
+                work.result = sorted(ended.intersection(finish.message for finish in work.finishes))
+            if work.call is not None:
+                work.result = work.call(self._store)
+
+    def _answer(self, works: Sequence[_Work[Any]]) -> None:
+        for work in works:
+            work.done(work.result)
