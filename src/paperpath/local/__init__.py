@@ -1,0 +1,1 @@
+"""`local`: finds out who a recipient is, and delivers as that user."""

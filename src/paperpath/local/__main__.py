@@ -1,0 +1,8 @@
+"""Start the process: ``python -I -m paperpath.local FD``."""
+
+from paperpath.local.main import Local
+from paperpath.process.child import run_role
+from paperpath.process.settings import LocalSettings
+
+if __name__ == "__main__":
+    run_role("local", LocalSettings, Local)

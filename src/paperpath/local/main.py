@@ -1,0 +1,130 @@
+"""`local`'s root half: who is this recipient, and start me the worker that delivers as that user.
+
+Runs as: root (or the caller, who can then deliver to its own account and the mailboxes only).  Reads: the
+user database, whether homes and Maildirs exist.  Writes: nothing.  Believes: the kernel, about who is asking;
+`queue`, that a worker is needed.  Whoever takes over `queue` gains workers that write mail, and no shell.
+Whoever takes over this process is root: so it sees no mail, and parses addresses only.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from functools import partial
+
+from paperpath.local.lookup import Accounts, CannotTell
+from paperpath.local.workers import Workers
+from paperpath.process.child import Listeners
+from paperpath.process.settings import LocalSettings
+from paperpath.system.channel import Channel, peer_uid, serve_channels
+from paperpath.system.users import own_uid
+from paperpath.telemetry.log import Log
+from paperpath.wire.accounts import (
+    Found,
+    FromAsker,
+    Lookup,
+    NotFound,
+    StartWorker,
+    Unknown,
+    WorkerStarted,
+)
+from paperpath.wire.frame import VERSION, Hello
+
+_LOOKUP, _WORKERS = "lookup", "workers"
+_FRAME_MOST_BYTES = 4096
+"""A question is an address; nobody needs more of a process that is root."""
+
+
+class Local:
+    """The role, as `process.child.run_role` drives it."""
+
+    def __init__(self, log: Log) -> None:
+        self._workers = Workers(log)
+        self._uid = own_uid()
+        self._accounts: Accounts
+        self._listeners: list[tuple[socket.socket, Callable[[], None]]] = []
+        self._channels: set[Channel] = set()
+        self._starting: set[asyncio.Task[None]] = set()
+        self._draining = False
+
+    async def configure(self, settings: LocalSettings, listeners: Listeners) -> None:
+        """Answer by these settings from now on, on these sockets."""
+        users = {_LOOKUP: settings.lookup_users, _WORKERS: settings.worker_users}
+        if not {name for name, _ in listeners} <= users.keys():
+            raise ValueError("a listener that local does not know")
+        self._accounts = _accounts(settings, self._uid)
+        self._stop_accepting()
+        for name, sock in listeners:
+            allowed = frozenset(users[name]) or frozenset({self._uid})
+            connected = partial(self._connected, starts=name == _WORKERS, allowed=allowed)
+            self._listeners.append((sock, serve_channels(sock, connected)))
+
+    async def drain(self, grace_s: float) -> None:
+        """Start no more workers, and wait for those that live; questions of whoever is still there are
+        answered."""
+        self._draining = True
+        self._stop_accepting()
+        if self._starting:
+            await asyncio.wait(self._starting)
+        await self._workers.end(grace_s)
+        for channel in list(self._channels):
+            channel.flush()
+            channel.close()
+
+    def _stop_accepting(self) -> None:
+        for sock, stop in self._listeners:
+            stop()
+            sock.close()
+        self._listeners = []
+
+    def _connected(self, sock: socket.socket, *, starts: bool, allowed: frozenset[int]) -> None:
+        if peer_uid(sock) not in allowed:
+            sock.close()
+            return
+        channel = Channel(
+            sock,
+            FromAsker,
+            lambda frame, _: self._asked(channel, frame, starts=starts),
+            lambda _: self._channels.discard(channel),
+            frame_most_bytes=_FRAME_MOST_BYTES,
+        )
+        self._channels.add(channel)
+
+    def _asked(self, channel: Channel, frame: Hello | Lookup | StartWorker, *, starts: bool) -> None:
+        match frame:
+            case Lookup():
+                channel.send(self._look_up(frame))
+            case StartWorker() if starts:
+                task = asyncio.create_task(self._start(channel, frame))
+                self._starting.add(task)
+                task.add_done_callback(self._starting.discard)
+            case Hello(version=version) if version == VERSION:
+                pass
+            case _:
+                raise ValueError("not for this socket")
+
+    def _look_up(self, frame: Lookup) -> Found | NotFound | Unknown:
+        try:
+            recipient = self._accounts.find(frame.address)
+        except CannotTell as error:
+            return Unknown(frame.ticket, str(error))
+        if recipient is None:
+            return NotFound(frame.ticket)
+        return Found(frame.ticket, recipient.worker, recipient.account)
+
+    async def _start(self, channel: Channel, frame: StartWorker) -> None:
+        try:
+            if self._draining:
+                raise CannotTell("the service is stopping")
+            identity = self._accounts.identity(frame.worker)
+            ours = await self._workers.start(frame.worker, identity, change_user=self._uid == 0)
+        except CannotTell as error:
+            channel.send(Unknown(frame.ticket, str(error)))
+            return
+        with ours:
+            channel.send(WorkerStarted(frame.ticket), ours.fileno())
+
+
+def _accounts(settings: LocalSettings, uid: int) -> Accounts:
+    # Workers compare folders by name, so a folder has one name only.
+    return Accounts(os.path.normpath(settings.mail), settings.mail_user, settings.mailbox_domains, uid)

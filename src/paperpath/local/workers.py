@@ -1,0 +1,77 @@
+"""The workers that live now: at most one of a name, at most ``WORKERS_MOST`` in all."""
+
+import asyncio
+import signal
+import socket
+
+from paperpath.local.lookup import CannotTell, Identity
+from paperpath.system.spawn import Process, spawn
+from paperpath.telemetry.events import ProcessEnded
+from paperpath.telemetry.log import Log
+
+WORKERS_MOST = 64
+"""Each is an interpreter of its own (some 20 MB); `queue` lets idle ones go."""
+
+_FORMER_WITHIN_S = 5.0
+"""How long a new worker waits for the one of its name that was told to go: it finishes one batch at most."""
+
+_MODULE = "paperpath.local.worker_main"
+
+
+class Workers:
+    """Starts, counts and reaps them."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._living: dict[str, tuple[Process, asyncio.Future[None]]] = {}
+
+    async def start(self, name: str, identity: Identity, *, change_user: bool) -> socket.socket:
+        """Start the worker and return our end of the conversation with it.
+
+        One that ends within seconds is waited for.  Raises CannotTell where there is no room, or its name is
+        taken.
+        """
+        former = self._living.get(name)
+        if former is not None:
+            await asyncio.wait([former[1]], timeout=_FORMER_WITHIN_S)
+        if name in self._living:
+            raise CannotTell("the worker of this name is still at work")
+        if len(self._living) >= WORKERS_MOST:
+            raise CannotTell("too many workers")
+        ours, theirs = socket.socketpair()
+        with theirs:
+            arguments = [str(theirs.fileno()), identity.folder, identity.user, self._log_form()]
+            try:
+                process = spawn(_MODULE, arguments, [theirs.fileno()], identity.user if change_user else None, {})
+            except OSError as error:
+                ours.close()
+                raise CannotTell(f"the worker could not be started: {error.strerror or error}") from error
+        self._watch(name, process)
+        return ours
+
+    async def end(self, grace_s: float) -> None:
+        """Wait until all have ended, which they do when `queue` lets them go; kill those that outlast the
+        grace."""
+        if self._living:
+            await asyncio.wait([ended for _, ended in self._living.values()], timeout=grace_s)
+        for process, _ in list(self._living.values()):
+            process.send_signal(signal.SIGKILL)
+        if self._living:
+            await asyncio.wait([ended for _, ended in self._living.values()])
+
+    def _log_form(self) -> str:
+        return "json" if self._log.as_json else "logfmt"
+
+    def _watch(self, name: str, process: Process) -> None:
+        loop = asyncio.get_running_loop()
+        self._living[name] = process, loop.create_future()
+        loop.add_reader(process.pidfd, self._ended, name)
+
+    def _ended(self, name: str) -> None:
+        process, ended = self._living.pop(name)
+        asyncio.get_running_loop().remove_reader(process.pidfd)
+        status = process.poll()
+        ended.set_result(None)
+        if status:
+            how = f"exit {status}" if status > 0 else signal.Signals(-status).name
+            self._log.emit(ProcessEnded(role=f"local worker {name}", pid=process.pid, how=how, restart_s=0.0))
