@@ -108,7 +108,7 @@ def _measure(chosen: Sequence[Scenario], servers: Sequence[Server], sink: Sink, 
             results.failures.append(f"{server.name}: {why}")
     usable = [server for server in servers if not server.missing()]
     for scenario in chosen:
-        for turn in range(results.turns):
+        for turn in range(min(results.turns, scenario.turns_most)):
             for server in usable:
                 if server.name in scenario.servers:
                     _take_turn(scenario, server, sink, scale, turn, results)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
+TIMES: Final = "\N{MULTIPLICATION SIGN}"
+
 Medians = Mapping[tuple[str, str], float]
 """(server, figure) to its median."""
 
@@ -19,7 +21,7 @@ class Bar:
     at_least: float
     aim: float
     less_is_better: bool = False
-    unit: str = "\N{MULTIPLICATION SIGN}"
+    unit: str = TIMES
     scale: float = 1
     """What the figure is divided by to come into `unit`."""
 

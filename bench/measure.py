@@ -34,22 +34,19 @@ def idle_cores(for_s: float) -> float:
     return (_busy_ticks() - began_ticks) / _TICKS_PER_S / (time.monotonic() - began_s)
 
 
-def tree_pss_bytes(root: int) -> int:
-    """Return the proportional set size of process `root` and all its descendants together."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = procfs.parent_of((entry / "stat").read_text())
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-    total = 0
-    for pid in procfs.tree(parents, [root]):
-        try:
-            total += procfs.pss_bytes(Path(f"/proc/{pid}/smaps_rollup").read_text())
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended since it was listed
-    return total
+def tree_pss_bytes(root: int, command: str = "") -> int:
+    """Return the proportional set size of process `root` and all its descendants together.
+
+    With `command`, only of those that have it in their command line; raises BenchError where none has.
+    """
+    sizes = [
+        procfs.pss_bytes(rollup)
+        for pid in procfs.tree(_parents(), [root])
+        if command in _read(pid, "cmdline") and (rollup := _read(pid, "smaps_rollup"))
+    ]
+    if not sizes:
+        raise BenchError(f"no process under {root} runs {command}")
+    return sum(sizes)
 
 
 def count_files(folder: Path) -> int:
@@ -99,3 +96,16 @@ def wait_for_quiet(count: Callable[[], int], quiet_s: float, is_done: Callable[[
 
 def _busy_ticks() -> int:
     return procfs.busy_ticks(Path("/proc/stat").read_text())
+
+
+def _parents() -> dict[int, int]:
+    stats = {int(entry): _read(int(entry), "stat") for entry in os.listdir("/proc") if entry.isdigit()}
+    return {pid: procfs.parent_of(stat) for pid, stat in stats.items() if stat}
+
+
+def _read(pid: int, name: str) -> str:
+    """Return what /proc says about a process; nothing when it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

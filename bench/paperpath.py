@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench import backlog
 from bench.measure import count_files
 from bench.peers import SINK_DOMAIN, Job
 from bench.programs import free_port, run, running, wait_for_port, wait_for_text
@@ -66,6 +67,8 @@ class Paperpath:
         run(self.program, "init", home, "--hostname", f"mx.{_DOMAIN}", "--account", account, "--listen", listen)
         config = home / "paperpath.toml"
         config.write_text(with_job(config.read_text(), job))
+        if job.backlog:
+            backlog.fill(home / "state" / "queue", job.backlog)
         try:
             log = self.logs / f"paperpath-{port}"
             argv: list[str | Path] = [self.program, "serve", "--config", config]

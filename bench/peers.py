@@ -20,6 +20,8 @@ class Job:
     """Sessions it must be able to hold at once, where its default is fewer."""
     recipients: int | None = None
     """Recipients one message may have, where its default is fewer."""
+    backlog: int = 0
+    """Deferred messages that are in the queue from the start."""
 
 
 class Running(Protocol):

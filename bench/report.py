@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from bench.bars import BARS, Bar, Verdict, judge, medians
+from bench.bars import BARS, TIMES, Bar, Verdict, judge, medians
 from bench.results import Results
 
 _INTRODUCTION: Final = """\
@@ -49,7 +49,7 @@ _ROWS: Final = (
     _Row("idle_bytes", "idle memory", " MB", 1e6),
     _Row("session_bytes", "memory per idle session", " KB", 1e3),
     _Row("backlog_bytes", "memory of `queue`, one million deferred", " MB", 1e6),
-    _Row("backlog_slowdown", "slowdown of accept, one million deferred", "\N{MULTIPLICATION SIGN}"),
+    _Row("backlog_slowdown", "slowdown of accept, one million deferred", TIMES),
     _Row("recipients_accept_s", "to many recipients: committed after", " s"),
     _Row("recipients_per_s", "to many recipients: delivered", "/s"),
 )

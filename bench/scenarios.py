@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from statistics import median
 from typing import Final
 
 from bench import bulk, load, measure
@@ -27,12 +27,13 @@ class Scale:
     warm_up: int
     sessions: int
     recipients: int
+    backlog: int
     idle_s: float
     """How long to watch the idle machine before each measurement."""
 
 
-FULL: Final = Scale(messages=5000, warm_up=300, sessions=10_000, recipients=100_000, idle_s=3)
-QUICK: Final = Scale(messages=500, warm_up=50, sessions=500, recipients=2000, idle_s=1)
+FULL: Final = Scale(messages=5000, warm_up=300, sessions=10_000, recipients=100_000, backlog=1_000_000, idle_s=3)
+QUICK: Final = Scale(messages=500, warm_up=50, sessions=500, recipients=2000, backlog=10_000, idle_s=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,8 @@ class Scenario:
     about: str
     servers: tuple[str, ...]
     measure: Callable[[Server, Sink, Scale], Figures]
+    turns_most: int = 100
+    """Turns after which more would teach nothing that is worth the time."""
 
 
 def accept(server: Server, _sink: Sink, scale: Scale) -> Figures:
@@ -98,8 +101,10 @@ def sessions(server: Server, _sink: Sink, scale: Scale) -> Figures:
 
 def recipients(server: Server, sink: Sink, scale: Scale) -> Figures:
     """One message to very many: until its 250, and the rate of deliveries after that."""
-    job = partial(Job, recipients=scale.recipients)
-    with sink.running(Job()) as remote, server.running(job(relay_port=remote.port)) as running:
+    with (
+        sink.running(Job()) as remote,
+        server.running(Job(relay_port=remote.port, recipients=scale.recipients)) as running,
+    ):
         send_and_await(running, scale.warm_up, remote)
         time.sleep(scale.idle_s)
         took_s = bulk.send(running.port, SINK_DOMAIN, scale.recipients)
@@ -110,6 +115,18 @@ def recipients(server: Server, sink: Sink, scale: Scale) -> Figures:
         "recipients_accept_s": took_s,
         "recipients_per_s": scale.recipients / max(ended_s - accepted_s, 1e-3),
     }
+
+
+def backlog(server: Server, _sink: Sink, scale: Scale) -> Figures:
+    """What a very long queue costs: memory of the process that keeps it, and speed of acceptance."""
+    with server.running(Job(deliver=False)) as running:
+        load.send(running.port, running.recipient, scale.warm_up)
+        without = _accepted_per_s(running, scale)
+    with server.running(Job(deliver=False, backlog=scale.backlog)) as running:
+        load.send(running.port, running.recipient, scale.warm_up)
+        slowed = _accepted_per_s(running, scale)
+        held_bytes = measure.tree_pss_bytes(running.pid, "paperpath.queue")
+    return {"backlog_bytes": held_bytes, "backlog_slowdown": without / slowed}
 
 
 def send_and_await(running: Running, messages: int, remote: Running | None = None) -> tuple[float, float]:
@@ -124,12 +141,23 @@ def send_and_await(running: Running, messages: int, remote: Running | None = Non
     return accepted_s, measure.wait_for_count(goal.delivered, wanted, load.limit_s(messages), "deliveries")
 
 
+def _accepted_per_s(running: Running, scale: Scale) -> float:
+    """Return the median rate of several rounds; unlike the others, this figure is compared within one turn."""
+    rates = []
+    for _ in range(_ROUNDS):
+        began_s = time.monotonic()
+        rates.append(scale.messages / (load.send(running.port, running.recipient, scale.messages) - began_s))
+    return median(rates)
+
+
 async def _session_bytes(running: Running, scale: Scale) -> float:
     before = measure.tree_pss_bytes(running.pid)
     async with idle_sessions(running.port, scale.sessions):
         await asyncio.sleep(scale.idle_s)
         return (measure.tree_pss_bytes(running.pid) - before) / scale.sessions
 
+
+_ROUNDS: Final = 3
 
 PAPERPATH: Final = "Paperpath"
 POSTFIX: Final = "Postfix"
@@ -143,4 +171,5 @@ SCENARIOS: Final = (
     # Postfix holds a process per session, a hundred of them by default: it has no part in this.
     Scenario(name="sessions", about="idle sessions", servers=(PAPERPATH,), measure=sessions),
     Scenario(name="recipients", about="one message to many", servers=(PAPERPATH, POSTFIX), measure=recipients),
+    Scenario(name="backlog", about="a million deferred", servers=(PAPERPATH,), measure=backlog, turns_most=1),
 )
