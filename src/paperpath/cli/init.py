@@ -81,6 +81,8 @@ def _plan(folder: str | None, hostname: str | None, accounts: tuple[str, ...], l
     checked = tuple(dict.fromkeys(_account(address) for address in accounts))
     text = config_text(
         hostname=_hostname(hostname),
+        privileges="caller" if folder else "separate",
+        postmaster=checked[0] if checked else "",
         listeners=tuple(_listener(listener) for listener in listeners),
         domains=tuple(dict.fromkeys(address.rpartition("@")[2] for address in checked)),
         state="state" if folder else "/var/lib/paperpath",

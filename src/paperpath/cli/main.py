@@ -106,9 +106,7 @@ def _complain_of_others(error: Exception) -> int:
         trace = trace.tb_next
     place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
     what = " ".join(f"{type(error).__name__}: {error}".split())
-    return _complain(
-        f"{what} ({place}); this is a defect of Paperpath, please report the line", EXIT_TEMPORARY
-    )
+    return _complain(f"{what} ({place}); this is a defect of Paperpath, please report the line", EXIT_TEMPORARY)
 
 
 def _complain(text: str, code: int) -> int:

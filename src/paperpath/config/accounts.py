@@ -69,14 +69,10 @@ class Accounts:
         """
         local, domain = self._name(address)
         with self._open() as db:
-            if db.execute(
-                "select 1 from account where domain = ? and local_part = ?", (domain, local)
-            ).fetchone():
+            if db.execute("select 1 from account where domain = ? and local_part = ?", (domain, local)).fetchone():
                 raise AccountError(f"{local}@{domain} exists already")
             self._make_mailbox(local, domain)
-            db.execute(
-                "insert into account values (?, ?, ?, ?)", (domain, local, hash_password(password), now)
-            )
+            db.execute("insert into account values (?, ?, ?, ?)", (domain, local, hash_password(password), now))
         return Account(f"{local}@{domain}", now, self._folder(local, domain))
 
     def set_password(self, address: str, password: str) -> None:

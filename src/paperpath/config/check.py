@@ -32,23 +32,20 @@ class Checker:
         checked = msgspec.structs.replace(
             config,
             hostname=self._try("hostname", config.hostname, domain_name, _DOMAIN),
+            postmaster=self._postmaster(config.postmaster),
             listen=self._listeners(config.listen),
             paths=self._paths(config.paths),
             local=msgspec.structs.replace(config.local, domains=self._domains("local", config.local.domains)),
             mailboxes=msgspec.structs.replace(
                 config.mailboxes, domains=self._domains("mailboxes", config.mailboxes.domains)
             ),
-            virtual=self._table(
-                "virtual", config.virtual, _virtual_key, _virtual_account, "write an account's name"
-            ),
+            virtual=self._table("virtual", config.virtual, _virtual_key, _virtual_account, "write an account's name"),
             routes=self._table(
                 "routes", config.routes, _route_key, _route, 'write "smtp://host" or "smtp://host:port"'
             ),
             relay=msgspec.structs.replace(
                 config.relay,
-                networks=self._each(
-                    "relay.networks", config.relay.networks, _network, 'write "192.0.2.0/24"'
-                ),
+                networks=self._each("relay.networks", config.relay.networks, _network, 'write "192.0.2.0/24"'),
                 domains=self._each("relay.domains", config.relay.domains, domain_pattern, _DOMAIN),
             ),
             remote=self._remote(config.remote),
@@ -67,9 +64,7 @@ class Checker:
             self._note(key, str(error), instead)
             return text
 
-    def _each(
-        self, key: str, texts: tuple[str, ...], read: Callable[[str], object], instead: str
-    ) -> tuple[str, ...]:
+    def _each(self, key: str, texts: tuple[str, ...], read: Callable[[str], object], instead: str) -> tuple[str, ...]:
         return tuple(self._try(f"{key}[{at}]", text, read, instead) for at, text in enumerate(texts))
 
     def _domains(self, section: str, texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -88,24 +83,21 @@ class Checker:
             where = f"{section}.{key}"
             name = self._try(where, key, read_key, 'write a domain, ".suffix", or "" for all')
             if name in checked:
-                self._note(
-                    where, "the same entry twice (upper and lower case count as one)", "leave one of them out"
-                )
+                self._note(where, "the same entry twice (upper and lower case count as one)", "leave one of them out")
             checked[name] = self._try(where, value, read_value, instead)
         return checked
+
+    def _postmaster(self, text: str) -> str:
+        return self._try("postmaster", text, mail_address, 'write an address: "you@example.org"') if text else ""
 
     def _listeners(self, listeners: tuple[Listen, ...]) -> tuple[Listen, ...]:
         seen: set[str] = set()
         checked: list[Listen] = []
         for at, listener in enumerate(listeners):
             key = f"listen[{at}].address"
-            address = self._try(
-                key, listener.address, parse_listen, 'write "host:port", "[v6]:port" or "unix:/path"'
-            )
+            address = self._try(key, listener.address, parse_listen, 'write "host:port", "[v6]:port" or "unix:/path"')
             if address in seen and not address.endswith(":0"):
-                self._note(
-                    key, f"{address} is listened on twice", "give each [[listen]] an address of its own"
-                )
+                self._note(key, f"{address} is listened on twice", "give each [[listen]] an address of its own")
             seen.add(address)
             checked.append(msgspec.structs.replace(listener, address=self._absolute_socket(address)))
         return tuple(checked)
@@ -129,9 +121,7 @@ class Checker:
 
     def _remote(self, remote: Remote) -> Remote:
         if remote.resolver:
-            self._try(
-                "remote.resolver", remote.resolver, _name_server, 'write "192.0.2.53" or "192.0.2.53:53"'
-            )
+            self._try("remote.resolver", remote.resolver, _name_server, 'write "192.0.2.53" or "192.0.2.53:53"')
         helo = self._try("remote.helo", remote.helo, domain_name, _DOMAIN) if remote.helo else ""
         return msgspec.structs.replace(remote, helo=helo)
 
@@ -139,12 +129,8 @@ class Checker:
         instead = 'write a local part such as "postmaster", or an address'
         read = mail_address if "@" in bounce.double_to else local_part
         return Bounce(
-            address=self._try(
-                "bounce.address", bounce.address, local_part, 'write a local part: "MAILER-DAEMON"'
-            ),
-            double_to=self._try("bounce.double_to", bounce.double_to, read, instead)
-            if bounce.double_to
-            else "",
+            address=self._try("bounce.address", bounce.address, local_part, 'write a local part: "MAILER-DAEMON"'),
+            double_to=self._try("bounce.double_to", bounce.double_to, read, instead) if bounce.double_to else "",
         )
 
     def _disjoint(self, config: Config) -> None:

@@ -53,6 +53,7 @@ def routing_table(config: Config) -> RoutingTable:
         virtual={key.encode(): value.encode() for key, value in config.virtual.items()},
         relay=frozenset(domain.encode() for domain in config.relay.domains),
         routes={key.encode(): value for key, value in config.routes.items()},
+        postmaster=config.postmaster.encode(),
     )
 
 
@@ -99,9 +100,7 @@ class _Reader:
             if name in table:
                 values[name] = self._value(field, table[name], prefix + name)
             elif field.required:
-                self.problems.append(
-                    Problem(prefix + name, "is missing", f"write {name} = {expected(field)}")
-                )
+                self.problems.append(Problem(prefix + name, "is missing", f"write {name} = {expected(field)}"))
                 values[name] = None
         if any(value is None for value in values.values()):
             return None
@@ -126,10 +125,7 @@ class _Reader:
         return None
 
     def _sections(self, section: type[Section], tables: list[Any], key: str) -> Any:
-        found = [
-            self.read(section, t, f"{key}[{i}].") if isinstance(t, dict) else None
-            for i, t in enumerate(tables)
-        ]
+        found = [self.read(section, t, f"{key}[{i}].") if isinstance(t, dict) else None for i, t in enumerate(tables)]
         if any(not isinstance(table, dict) for table in tables):
             self.problems.append(Problem(key, "not a list of tables", f"write [[{key}]] above each"))
         return None if any(one is None for one in found) else tuple(found)

@@ -89,12 +89,9 @@ def _route(table: RoutingTable, address: bytes) -> Route:
     return Route("remote", address, domain.decode("utf-8", "backslashreplace"), "none")
 
 
-def is_ours(table: RoutingTable, recipient: bytes) -> bool:
-    """Tell whether anybody may send to this recipient: it is local here, or in a domain that we relay for."""
-    found = route(table, recipient)
-    return found.channel == "local" or any(
-        key in table.relay for key in suffixes(split(found.address)[1].lower())
-    )
+def is_relayed(table: RoutingTable, found: Route) -> bool:
+    """Tell whether anybody may send to this remote recipient: its domain is one that we relay for."""
+    return any(key in table.relay for key in suffixes(split(found.address)[1].lower()))
 
 
 def next_hop(table: RoutingTable, domain: str) -> str:

@@ -70,9 +70,7 @@ class Relay(Section, frozen=True, kw_only=True):
     ] = ("127.0.0.0/8", "::1/128")
     domains: Annotated[
         tuple[str, ...],
-        _about(
-            "Domains that anybody may send to and that are passed on; ``.example.org`` means its subdomains."
-        ),
+        _about("Domains that anybody may send to and that are passed on; ``.example.org`` means its subdomains."),
     ] = ()
 
 
@@ -107,9 +105,7 @@ class Receive(Section, frozen=True, kw_only=True):
     sessions: Annotated[
         int,
         Meta(ge=1, le=1_000_000),
-        _about(
-            "Sessions at once, over all `receive` processes.", reason="10,000 idle ones take under 200 MB"
-        ),
+        _about("Sessions at once, over all `receive` processes.", reason="10,000 idle ones take under 200 MB"),
     ] = 10_000
     command_timeout: Annotated[
         Duration,
@@ -143,9 +139,7 @@ class Queue(Section, frozen=True, kw_only=True):
     remote_concurrency: Annotated[
         int,
         Meta(ge=0, le=10_000),
-        _about(
-            "Remote transactions under way at once; 0 stops them.", reason="a connection each, at the most"
-        ),
+        _about("Remote transactions under way at once; 0 stops them.", reason="a connection each, at the most"),
     ] = 400
     local_destination_concurrency: Annotated[
         int, Meta(ge=1, le=10_000), _about("The same for one account.", reason="enough to share a sync")
@@ -173,9 +167,7 @@ class Remote(Section, frozen=True, kw_only=True):
     connect_timeout: Annotated[
         Duration,
         Meta(ge=1),
-        _about(
-            "How long one address may take to answer a connection.", unit="seconds", reason="qmail's minute"
-        ),
+        _about("How long one address may take to answer a connection.", unit="seconds", reason="qmail's minute"),
     ] = 60
     resolver: Annotated[
         str, _about("Address of the name server, ``host`` or ``host:port``; empty means /etc/resolv.conf.")
@@ -200,9 +192,7 @@ class Bounce(Section, frozen=True, kw_only=True):
 class Logging(Section, frozen=True, kw_only=True):
     """What is written to standard error."""
 
-    format: Annotated[Literal["logfmt", "json"], _about("One line an event, for people or for programs.")] = (
-        "logfmt"
-    )
+    format: Annotated[Literal["logfmt", "json"], _about("One line an event, for people or for programs.")] = "logfmt"
 
 
 class Stop(Section, frozen=True, kw_only=True):
@@ -226,16 +216,23 @@ class Config(Section, frozen=True, kw_only=True):
     listen: Annotated[tuple[Listen, ...], _about("Listening sockets.")] = ()
     postmaster: Annotated[
         str,
-        _about("Address that gets the mail for ``postmaster`` at every domain here; empty: an account of that name does."),
+        _about(
+            "Address that gets the mail for ``postmaster`` at every domain here; empty: an account of that name does."
+        ),
     ] = ""
+    privileges: Annotated[
+        Literal["separate", "caller"],
+        _about(
+            "Started as root: every process under its own user, or all as root (to try things out only). "
+            "Started by anybody else: all run as the caller."
+        ),
+    ] = "separate"
     paths: Paths = Paths()
     local: Local = Local()
     mailboxes: Mailboxes = Mailboxes()
     virtual: Annotated[
         dict[str, str],
-        _about(
-            "Domain (or address, or ``.suffix``) to the account that handles it; empty: not virtual after all."
-        ),
+        _about("Domain (or address, or ``.suffix``) to the account that handles it; empty: not virtual after all."),
     ] = {}
     relay: Relay = Relay()
     routes: Annotated[

@@ -9,6 +9,13 @@ _TOP = """\
 
 # This host's name: in greetings, in trace lines, and as the domain of addresses that come without one.
 hostname = {hostname}
+
+# Started as root: every process under its own user ("separate", after `paperpath init --system`),
+# or all as root ("caller", to try things out only).  Not root: all run as the caller.
+privileges = {privileges}
+
+# Who gets the mail for postmaster at every domain here; empty: the account of that name.
+postmaster = {postmaster}
 """
 
 _REST = """\
@@ -48,10 +55,19 @@ def _listen(service: str, address: str) -> str:
 
 
 def config_text(
-    *, hostname: str, listeners: Sequence[tuple[str, str]], domains: Sequence[str], state: str, run: str
+    *,
+    hostname: str,
+    privileges: str,
+    postmaster: str,
+    listeners: Sequence[tuple[str, str]],
+    domains: Sequence[str],
+    state: str,
+    run: str,
 ) -> str:
     """Return a whole file; ``listeners`` are pairs of service and address, ``domains`` those of mailboxes."""
-    top = _TOP.format(hostname=_quoted(hostname))
+    top = _TOP.format(
+        hostname=_quoted(hostname), privileges=_quoted(privileges), postmaster=_quoted(postmaster)
+    )
     rest = _REST.format(
         state=_quoted(state),
         run=_quoted(run),
