@@ -20,12 +20,8 @@ R421_TOO_MANY_ERRORS: Final = reply(421, "4.7.0", "Too many errors; closing")
 UNKNOWN_COMMAND: Final = Refusal(reply(500, "5.5.2", "Command not recognized"), "unknown command")
 NOT_IMPLEMENTED: Final = Refusal(reply(502, "5.5.1", "Command not implemented"), "command not implemented")
 LINE_TOO_LONG: Final = Refusal(reply(500, "5.5.2", "Line too long"), "line too long")
-BARE_LF_IN_COMMAND: Final = Refusal(
-    reply(500, "5.5.2", "Bare LF: lines end in CR LF; closing"), "bare LF in a command"
-)
-BARE_CR_IN_COMMAND: Final = Refusal(
-    reply(500, "5.5.2", "Bare CR: lines end in CR LF; closing"), "bare CR in a command"
-)
+BARE_LF_IN_COMMAND: Final = Refusal(reply(500, "5.5.2", "Bare LF: lines end in CR LF; closing"), "bare LF in a command")
+BARE_CR_IN_COMMAND: Final = Refusal(reply(500, "5.5.2", "Bare CR: lines end in CR LF; closing"), "bare CR in a command")
 
 HELLO_SYNTAX: Final = Refusal(reply(501, "5.5.4", "Say who you are: EHLO domain"), "bad syntax in EHLO")
 MAIL_SYNTAX: Final = Refusal(reply(501, "5.5.2", "Syntax: MAIL FROM:<address>"), "bad syntax in MAIL")
@@ -44,9 +40,7 @@ UTF8_NOT_ANNOUNCED: Final = Refusal(
 MAIL_NESTED: Final = Refusal(reply(503, "5.5.1", "Sender already given"), "nested MAIL")
 MAIL_FIRST: Final = Refusal(reply(503, "5.5.1", "MAIL first"), "no MAIL yet")
 NO_RECIPIENTS: Final = Refusal(reply(554, "5.5.1", "No valid recipients"), "no valid recipients")
-IN_CHUNKS: Final = Refusal(
-    reply(503, "5.5.1", "Not between chunks: send BDAT or RSET"), "out of place among chunks"
-)
+IN_CHUNKS: Final = Refusal(reply(503, "5.5.1", "Not between chunks: send BDAT or RSET"), "out of place among chunks")
 TOO_MANY_RECIPIENTS: Final = Refusal(reply(452, "4.5.3", "Too many recipients"), "too many recipients")
 
 TOO_BIG: Final = Refusal(reply(552, "5.3.4", "Message is larger than this host takes"), "message too big")

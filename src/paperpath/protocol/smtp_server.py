@@ -18,13 +18,14 @@ a question is open (`buffered_bytes` tells).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final
 
-from paperpath.base.limits import COMMAND_LINE_MOST_BYTES, DOMAIN_BYTES
+from paperpath.base.limits import DOMAIN_BYTES
 from paperpath.base.reply import Reply
 from paperpath.protocol.smtp_commands import parse_bdat, parse_mail, parse_rcpt
+from paperpath.protocol.smtp_config import ServerConfig
+from paperpath.protocol.smtp_conversation import Conversation
 from paperpath.protocol.smtp_data import ChunkDecoder, DataDecoder
 from paperpath.protocol.smtp_events import (
     Closing,
@@ -39,13 +40,10 @@ from paperpath.protocol.smtp_events import (
     TransactionDropped,
 )
 from paperpath.protocol.smtp_refusals import (
-    BARE_CR_IN_COMMAND,
-    BARE_LF_IN_COMMAND,
     BDAT_SYNTAX,
     DATA_SYNTAX,
     HELLO_SYNTAX,
     IN_CHUNKS,
-    LINE_TOO_LONG,
     MAIL_FIRST,
     MAIL_NESTED,
     NO_RECIPIENTS,
@@ -57,7 +55,6 @@ from paperpath.protocol.smtp_refusals import (
     R252_VRFY,
     R354_START_INPUT,
     R421_OUT_OF_STEP,
-    R421_TOO_MANY_ERRORS,
     TOO_MANY_RECIPIENTS,
     UNKNOWN_COMMAND,
 )
@@ -78,14 +75,6 @@ __all__ = [
     "State",
     "TransactionDropped",
 ]
-
-FAULTS_MOST: Final = 20
-"""Faulty commands in a row before the session ends: Postfix's hard limit.  An honest client makes none; one that speaks
-another protocol (HTTP, a worm's shell script) makes one a line."""
-
-_FAULT_CODES: Final = frozenset({500, 501, 502, 555})
-"""What counts as faulty: unreadable, unknown.  Not 503 and 554, which an honest client gets for everything it
-pipelined behind a refused MAIL, nor 452, 552 and 553."""
 
 
 class State(IntEnum):
@@ -116,101 +105,32 @@ _DATA: Final = State.DATA
 _CHUNK: Final = State.CHUNK
 _CLOSED: Final = State.CLOSED
 
-_DROPPED: Final = TransactionDropped()
 _CONTENT_START: Final = ContentStart()
 
 
-@dataclass(frozen=True, slots=True)
-class ServerConfig:
-    """What all sessions of one kind share."""
-
-    hostname: bytes
-    message_size_bytes: int
-    """The largest content taken, counted as it is stored (LF line ends), and the value of SIZE in EHLO's reply."""
-    recipients_most: int
-    extensions: tuple[bytes, ...] = (
-        b"PIPELINING",
-        b"SIZE %d",
-        b"8BITMIME",
-        b"ENHANCEDSTATUSCODES",
-        b"SMTPUTF8",
-        b"CHUNKING",
-    )
-    """Lines of EHLO's reply; ``%d`` becomes the size."""
-    greeting: bytes = field(init=False, repr=False)
-    helo_reply: bytes = field(init=False, repr=False)
-    ehlo_reply: bytes = field(init=False, repr=False)
-    quit_reply: bytes = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        size = b"%d" % self.message_size_bytes
-        lines = [self.hostname, *(line.replace(b"%d", size) for line in self.extensions)]
-        ehlo = b"".join(b"250-%s\r\n" % line for line in lines[:-1]) + b"250 %s\r\n" % lines[-1]
-        object.__setattr__(self, "greeting", b"220 %s ESMTP Paperpath\r\n" % self.hostname)
-        object.__setattr__(self, "helo_reply", b"250 %s\r\n" % self.hostname)
-        object.__setattr__(self, "ehlo_reply", ehlo)
-        object.__setattr__(self, "quit_reply", b"221 2.0.0 %s closing connection\r\n" % self.hostname)
-
-
-class ServerSession:
+class ServerSession(Conversation):
     """One session.  Feed it with `receive`, answer its questions, write what `take_output` returns."""
 
-    __slots__ = (
-        "_at",
-        "_buffer",
-        "_chunk_left",
-        "_chunk_refusal",
-        "_chunks",
-        "_data",
-        "_events",
-        "_faults",
-        "_is_last_chunk",
-        "_output",
-        "_skipped",
-        "body",
-        "bytes_in",
-        "config",
-        "declared_size",
-        "esmtp",
-        "helo",
-        "question",
-        "recipients",
-        "refused",
-        "sender",
-        "smtputf8",
-        "state",
-    )
+    __slots__ = ("_chunk_left", "_chunk_refusal", "_chunks", "_data", "_is_last_chunk", "esmtp", "helo", "state")
 
     def __init__(self, config: ServerConfig) -> None:
-        self.config = config
+        super().__init__(config)
         self.state = _IDLE
-        self.question: Question | None = None
-        """The open question, or None."""
         self.helo = b""
         """What the client called itself, unverified; empty before EHLO or HELO."""
         self.esmtp = False
-        self.bytes_in = 0
-        self.refused = 0
-        """Negative replies, the machine's and the shell's."""
-        self._clear_transaction()
-        self._faults = 0
-        self._buffer = b""
-        self._at = 0
-        self._output = [config.greeting]
-        self._events: list[Event] = []
         self._data: DataDecoder | None = None
         self._chunks: ChunkDecoder | None = None
         self._chunk_left = 0
         self._is_last_chunk = False
         self._chunk_refusal: Refusal | Reply | None = None
-        self._skipped: bytes | None = None  # the first bytes of the over-long line that is being skipped
 
-    # What the shell calls.
+    # What the shell calls, besides `take_output`.
 
     def receive(self, data: bytes) -> list[Event]:
         """Take bytes from the client.  Returns nothing while a question is open, and after `Closing`."""
         self.bytes_in += len(data)
-        if self.state is _CLOSED:
+        if self.is_closed:
             return []
         if self._buffer:
             data = self._buffer[self._at :] + data
@@ -224,7 +144,7 @@ class ServerSession:
         An answer that comes after `Closing` is ignored: `abort` may have overtaken it.  Raises RuntimeError where no
         question is open.
         """
-        if self.state is _CLOSED:
+        if self.is_closed:
             return []
         question = self.question
         if question is None:
@@ -237,151 +157,41 @@ class ServerSession:
         _PROCEED[type(question)](self, question, reply)
         return self._run()
 
-    def take_output(self) -> bytes:
-        """Return the replies to write, in order, and forget them."""
-        output, self._output = self._output, []
-        return output[0] if len(output) == 1 else b"".join(output)
-
     def abort(self, reply: Reply) -> list[Event]:
         """End the session from outside (a deadline, a shutdown): queue the reply, drop the transaction, close."""
-        if self.state is not _CLOSED:
-            self._hang_up(reply, reply.lines[0])
+        self._hang_up(reply, reply.lines[0])
         return self._take_events()
-
-    @property
-    def buffered_bytes(self) -> int:
-        """Input that waits; a shell stops reading when a question is open and this is large."""
-        return len(self._buffer) - self._at
 
     # The loop.
 
     def _run(self) -> list[Event]:
-        progress = True
-        while progress and self.question is None:
+        # A chunk may end without any more input: it may have no octets.
+        while self.question is None and (self._buffer or self.state is _CHUNK):
             state = self.state
             if state < _DATA:
                 progress = self._take_line()
             elif state is _DATA:
                 progress = self._take_data()
             else:
-                progress = state is _CHUNK and self._take_chunk()
+                progress = self._take_chunk()
+            if not progress:
+                break
         return self._take_events()
 
-    def _take_events(self) -> list[Event]:
-        events, self._events = self._events, []
-        return events
-
-    def _consume(self, end: int) -> None:
-        """Forget the input before ``end``."""
-        if end == len(self._buffer):
-            self._buffer = b""
-            self._at = 0
+    def _execute(self, line: bytes) -> None:
+        verb, _, argument = line.partition(b" ")
+        verb = verb.upper()
+        step = _STEPS[self.state].get(verb)
+        if step is not None:
+            step(self, argument.strip())
         else:
-            self._at = end
-
-    # Command lines.
-
-    def _take_line(self) -> bool:
-        """Execute one command; returns whether there was one."""
-        buffer, at = self._buffer, self._at
-        end = buffer.find(b"\n", at) + 1
-        if not end:
-            self._keep_unfinished_line()
-            return False
-        line = buffer[at:end]
-        self._consume(end)
-        if not line.endswith(b"\r\n"):
-            # Never a line end: a relay that passes LF through but splits commands at CR LF would have shown its own
-            # checks one command and us two.
-            self._refuse_and_close(BARE_LF_IN_COMMAND)
-        elif self._skipped is not None or len(line) > COMMAND_LINE_MOST_BYTES:
-            self._refuse_long_line(self._skipped or line)
-        elif line.find(b"\r") != len(line) - 2:
-            self._refuse_and_close(BARE_CR_IN_COMMAND)
-        else:
-            verb, _, argument = line[:-2].partition(b" ")
-            step = _STEPS[self.state].get(verb.upper())
-            if step is None:
-                self._refuse_unknown(
-                    line, NOT_IMPLEMENTED if verb.upper() in _KNOWN_VERBS else UNKNOWN_COMMAND
-                )
-            else:
-                step(self, argument.strip())
-        return True
-
-    def _keep_unfinished_line(self) -> None:
-        """Wait for the rest of a line; of one that is too long already keep its first bytes, and a CR."""
-        rest = self._buffer[self._at :]
-        if self._skipped is None and len(rest) > COMMAND_LINE_MOST_BYTES:
-            self._skipped = rest[:_VERB_BYTES]
-        self._buffer = rest if self._skipped is None else rest[-1:]
-        self._at = 0
-
-    def _refuse_long_line(self, start: bytes) -> None:
-        self._skipped = None
-        self._refuse_unknown(start, LINE_TOO_LONG)
-
-    def _refuse_unknown(self, line: bytes, refusal: Refusal) -> None:
-        """Refuse a command that cannot be read; one that announces content must not have it taken for commands."""
-        self._refuse(refusal)
-        verb = line.lstrip()[:4].upper()
-        if verb == b"BDAT":
-            self._hang_up(R421_OUT_OF_STEP, "chunk of unknown size")
-        elif verb == b"DATA":
-            self._close_if_pipelined()
-
-    # Replies and ends.
-
-    def _ask(self, question: Question) -> None:
-        self.question = question
-        self._events.append(question)
-
-    def _refuse(self, refusal: Refusal) -> None:
-        self.refused += 1
-        self._events.append(refusal)
-        self._output.append(refusal.reply.encode())
-        if refusal.reply.code in _FAULT_CODES:
-            self._faults += 1
-            if self._faults >= FAULTS_MOST:
-                self._hang_up(R421_TOO_MANY_ERRORS, "too many errors")
-
-    def _refuse_and_close(self, refusal: Refusal) -> None:
-        self._refuse(refusal)
-        self._close(refusal.reason)
-
-    def _close_if_pipelined(self) -> None:
-        """After a refused DATA: what the client sent on without waiting for 354 is content, never commands."""
-        if self._buffer:
-            self._hang_up(R421_OUT_OF_STEP, "pipelining past a refused DATA")
-
-    def _hang_up(self, reply: Reply, reason: str) -> None:
-        if self.state is not _CLOSED:
-            self._output.append(reply.encode())
-            self._close(reason)
+            self._refuse_unreadable(line, NOT_IMPLEMENTED if verb in _KNOWN_VERBS else UNKNOWN_COMMAND)
 
     def _close(self, reason: str) -> None:
-        if self.state is _CLOSED:
-            return
-        self._drop_transaction()
+        super()._close(reason)
         self.state = _CLOSED
-        self.question = None
-        self._buffer = b""
-        self._at = 0
         self._data = None
         self._chunks = None
-        self._events.append(Closing(reason))
-
-    def _drop_transaction(self) -> None:
-        if self.sender is not None:
-            self._events.append(_DROPPED)
-            self._clear_transaction()
-
-    def _clear_transaction(self) -> None:
-        self.sender: bytes | None = None
-        self.recipients: list[bytes] = []
-        self.smtputf8 = False
-        self.declared_size = 0
-        self.body = "7BIT"
 
     # Steps: one for each command, named in _STEPS.
 
@@ -396,8 +206,7 @@ class ServerSession:
         if not 0 < len(domain) <= DOMAIN_BYTES:
             self._refuse(HELLO_SYNTAX)
             return
-        self._drop_transaction()
-        self.state = _IDLE
+        self._abandon_transaction()
         self.helo = domain
         self.esmtp = esmtp
         self._output.append(self.config.ehlo_reply if esmtp else self.config.helo_reply)
@@ -436,9 +245,13 @@ class ServerSession:
             self.recipients.append(given.address)
 
     def _reset(self, argument: bytes) -> None:
-        self._drop_transaction()
-        self.state = _IDLE
+        self._abandon_transaction()
         self._output.append(R250_FLUSHED.encode())
+
+    def _abandon_transaction(self) -> None:
+        self._drop_transaction()
+        self._chunks = None
+        self.state = _IDLE
 
     def _quit(self, argument: bytes) -> None:
         self._output.append(self.config.quit_reply)
@@ -469,9 +282,7 @@ class ServerSession:
             self._close_if_pipelined()
 
     def _take_data(self) -> bool:
-        """Decode what there is of the content; returns whether there was any."""
-        if not self._buffer:
-            return False
+        """Decode what there is of the content; returns whether that brought anything on: always."""
         decoder = self._data
         assert decoder is not None
         part, end = decoder.feed(self._buffer[self._at :])
@@ -566,20 +377,20 @@ def _refusing(refusal: Refusal) -> _Step:
 
 
 def _refusing_data(refusal: Refusal) -> _Step:
-    return lambda session, argument: session._refuse_unknown(b"DATA", refusal)
+    return lambda session, argument: session._refuse_unreadable(b"DATA", refusal)
 
 
 def _refusing_chunk(refusal: Refusal) -> _Step:
     def step(session: ServerSession, argument: bytes) -> None:
         if session._start_chunk(argument, refusal):
-            session._chunks = None
             session._drop_transaction()
 
     return step
 
 
 def _saying(reply: Reply) -> _Step:
-    return lambda session, argument: session._output.append(reply.encode())
+    encoded = reply.encode()
+    return lambda session, argument: session._output.append(encoded)
 
 
 _ANYWHERE: Final[dict[bytes, _Step]] = {
@@ -628,9 +439,6 @@ _KNOWN_VERBS: Final = frozenset(
     {b"TURN", b"ATRN", b"ETRN", b"EXPN", b"SEND", b"SOML", b"SAML", b"STARTTLS", b"AUTH", b"BURL"}
 )
 """Commands of RFC 821 and of extensions that are not offered: 502 instead of 500 (RFC 5321 4.2.4)."""
-
-_VERB_BYTES: Final = 16
-"""What is kept of an over-long line, to tell DATA and BDAT from others, blanks before them included."""
 
 _PROCEED: Final[dict[type[Question], Callable[[ServerSession, Any, Reply], None]]] = {
     SenderGiven: ServerSession._sender_answered,
