@@ -4,8 +4,9 @@ Runs as: the recipient (or the owner of the mailboxes).  Reads and writes: below
 nobody about where to write; a job for another user or a folder outside is deferred and logged.  Whoever takes
 it over can do what that user can.
 
-While one batch is being synced, in a thread, the next one gathers: so batches grow with the load, and a
-single message is not kept waiting for company.
+It does one thing at a time: everything that arrived while the last batch was being synced is the next batch,
+so batches grow with the load and a single message is not kept waiting for company.  A thread for the disk was
+tried: passing the interpreter's lock to and fro at each system call cost more than reading meanwhile gained.
 """
 
 import asyncio
@@ -13,7 +14,6 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from paperpath.base.ids import show_id
@@ -50,8 +50,7 @@ _Item = tuple[_Open, Target, Delivery]
 
 
 class Worker:
-    """The conversation with `queue` and the work it gives.  ``deliver`` is called in a thread, one batch at a
-    time."""
+    """The conversation with `queue` and the work it gives."""
 
     def __init__(self, sock: socket.socket, folder: str, user: str, deliver: Deliver, log: Log) -> None:
         self._folder = os.path.normpath(folder)
@@ -59,24 +58,16 @@ class Worker:
         self._deliver = deliver
         self._log = log
         self._waiting: deque[_Item] = deque()
-        self._wake = asyncio.Event()
-        self._channel = Channel(sock, FromQueue | Hello, self._take, lambda _: self._wake.set())
+        self._scheduled = False
+        self._over = asyncio.Event()
+        self._channel = Channel(sock, FromQueue | Hello, self._take, lambda _: self._over.set())
 
     async def serve(self) -> None:
-        """Work until `queue` ends the conversation; the batch under way is finished, what only waits is not
-        begun: with nobody to report to it would be delivered twice."""
-        loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(1) as thread:
-            while True:
-                await self._wake.wait()
-                self._wake.clear()
-                while self._waiting and not self._channel.closed:
-                    batch = self._next_batch()
-                    outcomes = await loop.run_in_executor(thread, self._attempt, batch)
-                    for (open_job, target, _), outcome in zip(batch, outcomes, strict=True):
-                        self._settle(open_job, target, outcome)
-                if self._channel.closed:
-                    return
+        """Work until `queue` ends the conversation.
+
+        What only waits then is not begun: with nobody to report to, it would be delivered a second time.
+        """
+        await self._over.wait()
 
     def _take(self, frame: Job | Hello, descriptor: int | None) -> None:
         if isinstance(frame, Hello):
@@ -91,7 +82,7 @@ class Worker:
                 self._settle(open_job, target, _NOT_MINE)
         if not frame.targets:
             self._report(open_job)
-        self._wake.set()
+        self._schedule()
 
     def _is_mine(self, account: Account) -> bool:
         """Tell whether an account names this worker's user and a folder that is, by its very name, in its
@@ -100,6 +91,21 @@ class Worker:
         if account.user != self._user or "\0" in home or os.path.normpath(home) != home:
             return False
         return home == self._folder or home.startswith(self._folder + "/")
+
+    def _schedule(self) -> None:
+        """Begin in the next turn of the loop: by then all that has arrived is read."""
+        if self._waiting and not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._work)
+
+    def _work(self) -> None:
+        self._scheduled = False
+        if self._channel.closed:
+            return
+        batch = self._next_batch()
+        for (open_job, target, _), result in zip(batch, self._attempt(batch), strict=True):
+            self._settle(open_job, target, result)
+        self._schedule()
 
     def _next_batch(self) -> list[_Item]:
         batch: list[_Item] = []
