@@ -1,6 +1,7 @@
 """`make bench`: run the scenarios, print the page, write it where asked to.
 
-The exit status is 0 when everything was measured, whatever came out; 1 when something was not.
+The exit status is 0 when everything was measured, whatever came out; 1 when something was not; 130 when it was
+interrupted.
 """
 
 import argparse
@@ -36,6 +37,23 @@ def main() -> int:
     turns = options.runs or (QUICK_TURNS if options.quick else TURNS)
     chosen = [scenario for scenario in SCENARIOS if options.only is None or scenario.name in options.only]
     _end_orderly_on_signals()
+    try:
+        results = _run(options, chosen, scale, turns)
+    except KeyboardInterrupt:
+        return 130
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    page = report.render(results)
+    print(page)
+    if options.json:
+        options.json.write_text(results.as_json())
+    if options.output:
+        options.output.write_text(page)
+    return 1 if results.failures else 0
+
+
+def _run(options: argparse.Namespace, chosen: Sequence[Scenario], scale: Scale, turns: int) -> Results:
     with _workshop(options.folder) as (sink, servers, kinds):
         results = Results(
             date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -45,13 +63,7 @@ def main() -> int:
             machine=machine.describe(servers, kinds),
         )
         _measure(chosen, servers, sink, scale, results)
-    page = report.render(results)
-    print(page)
-    if options.json:
-        options.json.write_text(results.as_json())
-    if options.output:
-        options.output.write_text(page)
-    return 1 if results.failures else 0
+    return results
 
 
 def _options() -> argparse.Namespace:
@@ -89,7 +101,10 @@ def _workshop(parent: Path) -> Iterator[tuple[Sink, list[Server], dict[str, str]
     Yields the sink, all servers, and the kind of each one's volume.
     """
     folder = parent.resolve() / "bench"
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise BenchError(f"{folder}: another run is under way, or was killed; then unmount and remove it") from None
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)
         logs = folder / "logs"

@@ -38,11 +38,13 @@ def volume(parent: Path, name: str) -> Iterator[Volume]:
         image, mounted = base / "image", base / "mounted"
         _make(image)
         mounted.mkdir()
-        run(require("mount"), "-o", "loop", image, mounted)
         try:
+            run(require("mount"), "-o", "loop", image, mounted)
             yield Volume(folder=mounted, kind=EXT4)
         finally:
-            _unmount(mounted)
+            # An interrupted mount may have happened or not.
+            if mounted.is_mount():
+                _unmount(mounted)
     finally:
         shutil.rmtree(base)
 
