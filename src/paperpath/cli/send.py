@@ -126,7 +126,7 @@ def _read_body(body: str) -> bytes:
 
 
 def _server(given: str | None, config: "Config | None") -> "Tcp | Unix":
-    from paperpath.config.endpoints import Tcp, parse_listen, parse_server
+    from paperpath.config.endpoints import local_end, parse_listen, parse_server
 
     if given:
         try:
@@ -136,10 +136,7 @@ def _server(given: str | None, config: "Config | None") -> "Tcp | Unix":
     assert config is not None, "without --server the configuration is read"
     for listener in config.listen:
         if listener.service == "smtp":
-            where = parse_listen(listener.address)
-            if isinstance(where, Tcp) and where.host in {"0.0.0.0", "::"}:  # noqa: S104 (any address of ours will do)
-                return Tcp("127.0.0.1" if where.host == "0.0.0.0" else "::1", where.port)  # noqa: S104
-            return where
+            return local_end(parse_listen(listener.address))
     raise Fault('the configuration has no [[listen]] with service = "smtp"; name a server with --server HOST:PORT')
 
 

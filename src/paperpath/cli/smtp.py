@@ -17,11 +17,12 @@ def deliver(server: Tcp | Unix, helo: str, transaction: Transaction) -> tuple[Ou
 
     Raises TemporaryFault where nobody listens there.
     """
-    with _connect(server) as sock:
+    with connect(server) as sock:
         return _Conversation(sock, helo, str(server), transaction).run()
 
 
-def _connect(server: Tcp | Unix) -> socket.socket:
+def connect(server: Tcp | Unix) -> socket.socket:
+    """Return a connected socket.  Raises TemporaryFault where nobody listens there."""
     try:
         if isinstance(server, Tcp):
             return socket.create_connection((server.host, server.port), timeout=_CONNECT_TIMEOUT_S)

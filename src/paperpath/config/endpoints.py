@@ -11,6 +11,7 @@ SOCKET_PATH_MOST_BYTES = 107
 
 _PORT = re.compile(r"[0-9]{1,5}")
 _SMTP_PORT = 25
+_LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (these are not bound to here)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,13 @@ def parse_listen(text: str) -> Tcp | Unix:
             raise ValueError(f"the path of a Unix socket has at most {SOCKET_PATH_MOST_BYTES} bytes")
         return Unix(path)
     return _tcp(text, default_port=None)
+
+
+def local_end(listener: Tcp | Unix) -> Tcp | Unix:
+    """Return where a program on this host reaches a listener: one on any address is reached on the loopback."""
+    if isinstance(listener, Tcp) and listener.host in _LOOPBACKS:
+        return Tcp(_LOOPBACKS[listener.host], listener.port)
+    return listener
 
 
 def parse_route(text: str) -> Tcp:

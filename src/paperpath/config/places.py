@@ -28,3 +28,8 @@ def queue_folder(config: Config) -> str:
 def queue_control(config: Config) -> str:
     """Return the path of the socket of `paperpath queue`."""
     return os.path.join(config.paths.run, QUEUE_CONTROL)
+
+
+def spool_folder(config: Config) -> str:
+    """Return the folder of large messages while they arrive."""
+    return os.path.join(config.paths.state, "spool")

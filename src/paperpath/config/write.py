@@ -65,9 +65,7 @@ def config_text(
     run: str,
 ) -> str:
     """Return a whole file; ``listeners`` are pairs of service and address, ``domains`` those of mailboxes."""
-    top = _TOP.format(
-        hostname=_quoted(hostname), privileges=_quoted(privileges), postmaster=_quoted(postmaster)
-    )
+    top = _TOP.format(hostname=_quoted(hostname), privileges=_quoted(privileges), postmaster=_quoted(postmaster))
     rest = _REST.format(
         state=_quoted(state),
         run=_quoted(run),

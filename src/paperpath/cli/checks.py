@@ -1,0 +1,212 @@
+"""What `paperpath doctor` looks at.  Each check yields findings; none of them changes anything."""
+
+import os
+import shutil
+import socket
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from paperpath.cli.faults import Fault, TemporaryFault
+from paperpath.cli.show import count, size
+from paperpath.system import clock
+
+if TYPE_CHECKING:
+    from paperpath.config.layout import Folder
+    from paperpath.config.schema import Config
+
+Verdict = Literal["good", "notice", "down", "bad"]
+"""``notice``: works, but look at it.  ``down``: not now, perhaps later.  ``bad``: will not work until mended."""
+
+_GREETING_WITHIN_S = 5.0
+_FREE_BAD_BYTES = 100 << 20
+_FREE_NOTICE_BYTES = 1 << 30
+_FREE_FILES_NOTICE = 10_000
+_EARLIEST_S = 1_767_225_600
+"""The first of January 2026: Paperpath is younger, so a clock that says less is not set."""
+_CLOCK_SLACK_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    verdict: Verdict
+    found: str
+    advice: str = ""
+
+
+def all_checks(config: "Config", file: str, *, with_dns: bool) -> Iterator[Finding]:
+    """Yield every finding, the causes before what follows from them."""
+    yield from check_names(config)
+    yield from check_folders(config)
+    yield from check_accounts(config)
+    yield from check_space(config.paths.state)
+    yield check_clock(file, clock.now())
+    yield check_queue(config)
+    yield from check_listeners(config)
+    if with_dns:
+        yield check_dns(config)
+
+
+def check_names(config: "Config") -> Iterator[Finding]:
+    """Look at names that are allowed and still seldom meant."""
+    if "." in config.hostname:
+        yield Finding("hostname", "good", config.hostname)
+    else:
+        yield Finding(
+            "hostname",
+            "notice",
+            f"{config.hostname} is not a full name",
+            "other servers refuse mail from it: write a name with a domain",
+        )
+    ours = {*config.local.domains, *config.mailboxes.domains}
+    for key in config.virtual:
+        if key.rpartition("@")[2] in ours:
+            advice = "a domain of [local] or [mailboxes] is never virtual: leave the entry out"
+            yield Finding("virtual", "notice", f'"{key}" never applies', advice)
+
+
+def check_folders(config: "Config") -> Iterator[Finding]:
+    """Look whether the folders are there, with the owners and modes that `init` gives them."""
+    from paperpath.config.layout import layout
+
+    separate = config.privileges == "separate" and os.geteuid() == 0
+    remedy = "`paperpath init --system` makes them" if separate else "`paperpath init DIR` makes them"
+    wrong = [(folder, obstacle) for folder in layout(config, system=separate) if (obstacle := _folder_obstacle(folder))]
+    for folder, obstacle in wrong:
+        advice = f"{remedy} anew" if "there is no" in obstacle else f"chown and chmod {folder.path} as it should be"
+        yield Finding("folder", "bad", f"{folder.path}: {obstacle}", advice)
+    if not wrong:
+        yield Finding("folders", "good", config.paths.state)
+
+
+def _folder_obstacle(folder: "Folder") -> str:
+    """Return what is wrong with a folder, or nothing."""
+    try:
+        now = os.stat(folder.path)
+    except FileNotFoundError:
+        return "there is no such folder"
+    except OSError as error:
+        return error.strerror or "cannot be looked at"
+    if not stat.S_ISDIR(now.st_mode):
+        return "is not a folder"
+    owner = _uid(folder.user)
+    if owner is None:
+        return f"should belong to {folder.user}, and there is no such user"
+    if now.st_uid != owner:
+        return f"belongs to user id {now.st_uid}, and should to {owner}" + (f" ({folder.user})" if folder.user else "")
+    if stat.S_IMODE(now.st_mode) & ~folder.mode:
+        return f"is open to others: mode {stat.S_IMODE(now.st_mode):04o}, should be {folder.mode:04o}"
+    return ""
+
+
+def _uid(user: str) -> int | None:
+    from paperpath.system.users import find_user
+
+    if not user:
+        return os.geteuid()
+    found = find_user(user)
+    return None if found is None else found.uid
+
+
+def check_accounts(config: "Config") -> Iterator[Finding]:
+    """Look whether every account has its mailbox."""
+    from paperpath.cli.accounts import open_accounts, told
+
+    try:
+        with told():
+            accounts = open_accounts(config).all()
+    except Fault as fault:
+        yield Finding("accounts", "bad", str(fault), "run as root, or as the user that the service runs as")
+        return
+    for account in accounts:
+        if not os.path.isdir(os.path.join(account.folder, "Maildir")):
+            found = f"{account.address} has no {account.folder}/Maildir"
+            yield Finding("account", "bad", found, "remove the account and add it again")
+    yield Finding("accounts", "good", count(len(accounts), "account"))
+
+
+def check_space(state: str) -> Iterator[Finding]:
+    """Look whether there is room for mail."""
+    try:
+        free, files = shutil.disk_usage(state).free, os.statvfs(state)
+    except OSError as error:
+        yield Finding("disk", "bad", f"{state}: {error.strerror}", "see that [paths] state is right")
+        return
+    advice = "make room: without it new mail is put off"
+    found = f"{size(free)} free at {state}"
+    verdict: Verdict = "bad" if free < _FREE_BAD_BYTES else "notice" if free < _FREE_NOTICE_BYTES else "good"
+    yield Finding("disk", verdict, found, "" if verdict == "good" else advice)
+    # Some file systems make inodes as they need them, and say that they have none.
+    if files.f_files and files.f_favail < _FREE_FILES_NOTICE:
+        yield Finding("disk", "notice", f"only {files.f_favail:,} more files fit at {state}", advice)
+
+
+def check_clock(file: str, now: float) -> Finding:
+    """Look whether the clock can be right: the retry schedule and every Date depend on it."""
+    advice = "set the clock, and let a time service keep it (systemd-timesyncd, chrony)"
+    if now < _EARLIEST_S:
+        return Finding("clock", "bad", "stands before 2026", advice)
+    if os.stat(file).st_mtime > now + _CLOCK_SLACK_S:
+        return Finding("clock", "notice", f"stands before the last change of {file}", advice)
+    return Finding("clock", "good", "plausible")
+
+
+def check_queue(config: "Config") -> Finding:
+    """Look whether the queue answers."""
+    from paperpath.cli.control import ask
+    from paperpath.config.places import queue_control
+    from paperpath.wire.control import Numbers, Statistics
+
+    try:
+        numbers = ask(queue_control(config), Statistics())
+    except TemporaryFault as fault:
+        found, _, advice = str(fault).partition("; ")
+        return Finding("queue", "down", found, advice)
+    except Fault as fault:
+        return Finding("queue", "bad", str(fault), "run doctor as root, or as the server's user")
+    if not isinstance(numbers, Numbers):
+        return Finding("queue", "bad", "answers something else", "restart the server: it may run another version")
+    return Finding("queue", "good", f"{count(numbers.messages, 'message')}, {count(numbers.recipients, 'recipient')}")
+
+
+def check_listeners(config: "Config") -> Iterator[Finding]:
+    """Look whether every listening socket greets."""
+    from paperpath.cli.smtp import connect
+    from paperpath.config.endpoints import local_end, parse_listen
+
+    if not config.listen:
+        yield Finding("listen", "notice", "no listening sockets", "add [[listen]] to take mail from the network")
+    for listener in config.listen:
+        what = f"{listener.service} {listener.address}"
+        try:
+            with connect(local_end(parse_listen(listener.address))) as sock:
+                sock.settimeout(_GREETING_WITHIN_S)
+                yield _judge_greeting(what, sock)
+        except TemporaryFault as fault:
+            yield Finding(what, "down", str(fault).partition("; ")[0], "start the server with `paperpath serve`")
+
+
+def _judge_greeting(what: str, sock: socket.socket) -> Finding:
+    try:
+        greeting = sock.recv(512)
+    except OSError:
+        greeting = b""
+    if greeting.startswith(b"220"):
+        return Finding(what, "good", "greets")
+    return Finding(what, "down", "does not greet", "see the log; perhaps another program listens there")
+
+
+def check_dns(config: "Config") -> Finding:
+    """Look whether the name server answers, without which no mail leaves but by [routes]."""
+    from paperpath.cli.exchangers import name_server_trouble
+
+    trouble = name_server_trouble(config.hostname, config.remote.resolver)
+    if trouble:
+        return Finding(
+            "dns", "notice", trouble, "mail for other hosts waits: see /etc/resolv.conf or [remote] resolver"
+        )
+    return Finding("dns", "good", "the name server answers")
