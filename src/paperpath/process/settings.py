@@ -58,6 +58,8 @@ class LocalSettings(Common, frozen=True, kw_only=True):
     """Folder of the mailboxes of `paperpath account`."""
     mail_user: str
     """System account that owns them."""
+    change_user: bool
+    """Workers run as the recipient; else all as the caller, who then delivers to its own account and mailboxes only."""
     mailbox_domains: frozenset[bytes]
     lookup_users: tuple[int, ...]
     worker_users: tuple[int, ...]

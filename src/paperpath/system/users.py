@@ -7,6 +7,7 @@ difference: the one refuses a recipient, the other is temporary.
 import ctypes
 import errno
 import os
+import pwd
 from dataclasses import dataclass
 
 _NOT_THERE = {0, errno.ENOENT, errno.ESRCH}
@@ -75,3 +76,11 @@ def find_user(name: str) -> User | None:
 def own_uid() -> int:
     """Return the user id this process acts as."""
     return os.geteuid()
+
+
+def user_name(uid: int) -> str:
+    """Return the name of a user id, or the number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -141,7 +141,8 @@ class Delivered(Event, frozen=True):
     recipient: str
     channel: str
     destination: str
-    host: str
+    host: str | None
+    """The peer; none where the mailbox is here."""
     duration_s: float
     text: str
 
@@ -155,7 +156,8 @@ class DeliveryDeferred(Event, frozen=True):
     recipient: str
     channel: str
     destination: str
-    host: str
+    host: str | None
+    """The peer; none where the mailbox is here."""
     status: str
     attempts: int
     next_s: int
@@ -172,7 +174,8 @@ class DeliveryFailed(Event, frozen=True):
     recipient: str
     channel: str
     destination: str
-    host: str
+    host: str | None
+    """The peer; none where the mailbox is here."""
     status: str
     duration_s: float
     report: str
@@ -246,4 +249,14 @@ class StorageBroken(Event, frozen=True):
     name: ClassVar[str] = "storage.broken"
     level: ClassVar[Level] = "alert"
     advice: ClassVar[str] = "Look at the kernel's log for disk errors."
+    error: str
+
+
+class TlsFailed(Event, frozen=True):
+    """A TLS handshake with another server failed; the mail went on in clear text, as it would without the offer."""
+
+    name: ClassVar[str] = "remote.tls-failed"
+    level: ClassVar[Level] = "notice"
+    host: str
+    address: str
     error: str

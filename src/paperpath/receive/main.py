@@ -1,0 +1,114 @@
+"""`receive` as a process: its listening sockets and its sessions."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from paperpath.process.child import Listeners
+from paperpath.process.directory import Directory
+from paperpath.process.settings import ReceiveSettings
+from paperpath.process.submitter import Submitter
+from paperpath.receive import replies
+from paperpath.receive.service import Service
+from paperpath.receive.session import Session
+from paperpath.system.clock import monotonic
+from paperpath.telemetry.log import Log
+
+_BACKLOG = 4096
+_SWEEP_S = 5.0
+"""How often sessions are looked through for silent ones: costs less than a timer a command."""
+
+
+class Sessions:
+    """The open sessions of this process."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self.draining = False
+        self.time: Callable[[], float] = asyncio.get_running_loop().time
+        self._open: set[Session] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, session: Session) -> bool:
+        """Count a session; False where it is one too many."""
+        if len(self._open) >= self.most:
+            return False
+        self._open.add(session)
+        return True
+
+    def discard(self, session: Session) -> None:
+        """It ended."""
+        self._open.discard(session)
+
+    def end_silent(self, silent_s: float) -> None:
+        """End those from which nothing came for so long; one that waits for our answer is not silent."""
+        before = self.time() - silent_s
+        for session in [s for s in self._open if s.last_input < before and not s.waits_for_us]:
+            session.end(replies.TIMEOUT, "timeout")
+
+    def end_idle(self) -> None:
+        """End those between transactions."""
+        for session in [s for s in self._open if s.is_idle]:
+            session.end(replies.STOPPING, "stopping")
+
+    def end_all(self) -> None:
+        """End all."""
+        for session in list(self._open):
+            session.end(replies.STOPPING, "stopping")
+
+
+class ReceiveRole:
+    """The process between its first settings and its end."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._sessions = Sessions()
+        self._servers: list[asyncio.Server] = []
+        self._submitter: Submitter | None = None
+        self._directory: Directory | None = None
+        self._timeout_s = 0
+        self._sweep: asyncio.TimerHandle | None = None
+
+    async def configure(self, settings: ReceiveSettings, listeners: Listeners) -> None:
+        """Listen with these settings; sessions that are open go on with theirs."""
+        if self._submitter is None or self._directory is None:
+            self._submitter = Submitter(f"{settings.run}/queue.intake", "receive")
+            self._directory = Directory(f"{settings.run}/local.lookup", "receive")
+            self._sweep_later()
+        service = Service(settings, self._submitter, self._directory, self._log)
+        self._timeout_s = settings.command_timeout_s
+        self._sessions.most = settings.sessions_most
+        servers = [await self._serve(service, name, sock) for name, sock in listeners]
+        self._stop_listening()
+        self._servers = servers
+
+    async def drain(self, grace_s: float) -> None:
+        """Greet nobody more; let transactions end."""
+        self._stop_listening()
+        self._sessions.draining = True
+        self._sessions.end_idle()
+        end = monotonic() + grace_s
+        while self._sessions and monotonic() < end:
+            await asyncio.sleep(0.02)
+            self._sessions.end_idle()
+        self._sessions.end_all()
+        await asyncio.sleep(0)  # the last replies leave, the sessions' lines are written
+
+    async def _serve(self, service: Service, name: str, sock: socket.socket) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        spoken = name.partition(" ")[0]
+        return await loop.create_server(lambda: Session(service, spoken, self._sessions), sock=sock, backlog=_BACKLOG)
+
+    def _stop_listening(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._servers = []
+
+    def _sweep_later(self) -> None:
+        self._sweep = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep_now)
+
+    def _sweep_now(self) -> None:
+        self._sessions.end_silent(self._timeout_s)
+        self._sweep_later()

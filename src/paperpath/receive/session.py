@@ -1,0 +1,307 @@
+"""One SMTP session: the shell around `protocol.smtp_server`.
+
+The machine says what comes next and in what order; this says yes or no, keeps the content, and writes the replies.
+"""
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from paperpath.base.ids import show_id
+from paperpath.base.reply import Reply, reply
+from paperpath.base.text import show
+from paperpath.config.routing import is_relayed, route
+from paperpath.message.trace import received_line
+from paperpath.process.child import describe
+from paperpath.process.directory import Answer
+from paperpath.protocol.smtp_server import (
+    R354_START_INPUT,
+    Closing,
+    ContentEnd,
+    ContentPart,
+    ContentStart,
+    Event,
+    RecipientGiven,
+    Refusal,
+    SenderGiven,
+    ServerSession,
+    State,
+    TransactionDropped,
+)
+from paperpath.receive import replies
+from paperpath.receive.gatherer import Gatherer
+from paperpath.receive.service import Service
+from paperpath.system.clock import now
+from paperpath.telemetry.events import MessageRefused, ProcessBroken, SessionClosed, StorageFull
+from paperpath.wire.accounts import Found, NotFound
+from paperpath.wire.intake import Accepted, NotAccepted, Submit
+
+if TYPE_CHECKING:
+    from paperpath.receive.main import Sessions
+
+_BUFFERED_MOST_BYTES = 64 * 1024
+"""Pipelined input that waits behind an open question before reading stops."""
+
+
+class Session(asyncio.Protocol):
+    """One connection from its greeting to its end."""
+
+    __slots__ = (
+        "_events",
+        "_gatherer",
+        "_handling",
+        "_machine",
+        "_messages",
+        "_paused",
+        "_peer",
+        "_recipients",
+        "_service",
+        "_service_name",
+        "_sessions",
+        "_started",
+        "_transport",
+        "last_input",
+        "relay",
+        "result",
+    )
+
+    def __init__(self, service: Service, name: str, sessions: "Sessions") -> None:
+        self._service, self._service_name, self._sessions = service, name, sessions
+        self._gatherer: Gatherer | None = None
+        self._events: deque[Event] = deque()
+        self._handling = self._paused = False
+        self._messages = self._recipients = 0
+        self.result = "closed"
+
+    # The connection
+
+    def connection_made(self, transport: Any) -> None:
+        """Greet, unless there are too many sessions."""
+        self._transport: asyncio.Transport = transport
+        self._started = self.last_input = self._sessions.time()
+        address = transport.get_extra_info("peername")
+        self._peer = address[0] if isinstance(address, tuple) else "local"
+        self.relay = self._service.may_relay(self._peer)
+        config = self._service.for_relays if self.relay else self._service.for_strangers
+        self._machine = ServerSession(config)
+        if self._sessions.add(self):
+            self._flush()
+        else:
+            self._machine.take_output()
+            self.end(replies.TOO_MANY_SESSIONS, "refused")
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the machine."""
+        self.last_input = self._sessions.time()
+        self._go_on(self._machine.receive(data))
+        if self._machine.question is not None and self._machine.buffered_bytes > _BUFFERED_MOST_BYTES:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def eof_received(self) -> None:
+        """The client will send nothing more; the connection is closed when this returns None."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Write the session's one line."""
+        self._sessions.discard(self)
+        machine = self._machine
+        # A message that the queue is being asked to take keeps its content until it answers.
+        if not isinstance(machine.question, ContentEnd):
+            self._drop_content()
+        machine.abort(replies.STOPPING)
+        self._service.log.emit(
+            SessionClosed(
+                service=self._service_name,
+                peer=self._peer,
+                helo=show(machine.helo),
+                messages=self._messages,
+                recipients=self._recipients,
+                refused=machine.refused,
+                bytes_in=machine.bytes_in,
+                duration_s=self._sessions.time() - self._started,
+                result=self.result,
+                reason=None if error is None else str(error),
+            )
+        )
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether ending the session now would interrupt no transaction."""
+        return self._machine.question is None and self._machine.state is State.IDLE
+
+    @property
+    def waits_for_us(self) -> bool:
+        """Whether it is our turn to say something."""
+        return self._machine.question is not None
+
+    def end(self, last: Reply, result: str) -> None:
+        """End the session with a 421."""
+        self.result = result
+        self._go_on(self._machine.abort(last))
+
+    # Events
+
+    def _go_on(self, events: list[Event]) -> None:
+        """Handle events, in order; handling one may bring more (answers come back through here)."""
+        self._events.extend(events)
+        if self._handling:
+            return
+        self._handling = True
+        try:
+            while self._events:
+                event = self._events.popleft()
+                _HANDLERS[type(event)](self, event)
+        except Exception as error:  # a defect of ours ends this session, and nothing else
+            self._service.log.emit(ProcessBroken(where="session", error=describe(error)))
+            self.result = "error"
+            self._events.clear()
+            self._machine.abort(replies.INTERNAL)
+            self._flush()
+            self._transport.close()
+        finally:
+            self._handling = False
+        self._flush()
+
+    def _flush(self) -> None:
+        output = self._machine.take_output()
+        if output:
+            self._transport.write(output)
+
+    def _answer(self, given: Reply) -> None:
+        self._go_on(self._machine.answer(given))
+        if self._paused and self._machine.question is None:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _sender(self, _event: SenderGiven) -> None:
+        self._answer(replies.SENDER_OK)
+
+    def _recipient(self, event: RecipientGiven) -> None:
+        table = self._service.settings.routing
+        found = route(table, event.address)
+        if found.channel == "local":
+            self._service.directory.find(found.address, lambda answer: self._recipient_found(event, answer))
+        elif self.relay or is_relayed(table, found):
+            self._answer(replies.RECIPIENT_OK)
+        else:
+            self._refuse(replies.RELAYING_DENIED, event.address, f"{self._peer} is not in [relay] networks")
+
+    def _recipient_found(self, event: RecipientGiven, answer: Answer) -> None:
+        if isinstance(answer, Found):
+            self._answer(replies.RECIPIENT_OK)
+        elif isinstance(answer, NotFound):
+            self._refuse(replies.NO_SUCH_RECIPIENT, event.address, "no such account")
+        else:
+            self._refuse(replies.RECIPIENT_UNKNOWN_NOW, event.address, answer.reason)
+
+    def _content_start(self, _event: ContentStart) -> None:
+        self._gatherer = Gatherer(self._service.settings.spool)
+        self._answer(R354_START_INPUT)
+
+    def _content_part(self, event: ContentPart) -> None:
+        if self._gatherer is None:
+            return
+        try:
+            self._gatherer.add(event.data)
+        except OSError as error:
+            self._service.log.emit(StorageFull(error=f"spooling a large message: {error.strerror}"))
+            self._drop_content()
+
+    def _content_end(self, event: ContentEnd) -> None:
+        gatherer = self._gatherer
+        if gatherer is None:  # spooling failed on the way
+            self._refuse(replies.NO_ROOM, None, "the message could not be spooled")
+            return
+        content, descriptor = gatherer.finish()
+        if gatherer.is_looping(content):
+            self._drop_content()
+            self._refuse(replies.LOOPING, None, "too many Received and Delivered-To fields")
+            return
+        machine, submitter = self._machine, self._service.submitter
+        submit = Submit(
+            ticket=submitter.next_ticket(),
+            sender=machine.sender or b"",
+            recipients=tuple(machine.recipients),
+            trace=self._trace(),
+            content=content,
+            size=event.size,
+            origin=f"{self._service_name} {self._peer}",
+            smtputf8=machine.smtputf8,
+            attached=descriptor is not None,
+        )
+        submitter.submit(submit, descriptor, self._submitted)
+
+    def _trace(self) -> bytes:
+        machine = self._machine
+        recipients = machine.recipients
+        protocol = ("UTF8SMTP" if machine.smtputf8 else "ESMTP") if machine.esmtp else "SMTP"
+        return received_line(
+            helo=machine.helo,
+            peer=self._peer,
+            peer_name=None,
+            hostname=self._service.hostname,
+            protocol=protocol,
+            recipient=recipients[0] if len(recipients) == 1 else None,
+            now=int(now()),
+            tls=None,
+        )
+
+    def _submitted(self, answer: Accepted | NotAccepted) -> None:
+        self._drop_content()
+        if isinstance(answer, Accepted):
+            self._messages += 1
+            self._recipients += len(self._machine.recipients)
+            self._answer(reply(250, "2.6.0", f"Accepted as {show_id(answer.message)}"))
+        elif answer.storage_full:
+            self._refuse(replies.NO_ROOM, None, "the store is full")
+        else:
+            self._refuse(replies.TRY_LATER, None, "the queue did not take it")
+        if self._sessions.draining and self.is_idle:
+            self.end(replies.STOPPING, "stopping")
+
+    def _dropped(self, _event: TransactionDropped) -> None:
+        self._drop_content()
+
+    def _drop_content(self) -> None:
+        if self._gatherer is not None:
+            self._gatherer.drop()
+            self._gatherer = None
+
+    def _refuse(self, given: Reply, recipient: bytes | None, reason: str) -> None:
+        self._log_refusal(given, recipient, reason)
+        self._answer(given)
+
+    def _refusal(self, event: Refusal) -> None:
+        self._log_refusal(event.reply, None, event.reason)
+
+    def _log_refusal(self, given: Reply, recipient: bytes | None, reason: str) -> None:
+        sender = self._machine.sender
+        self._service.log.emit(
+            MessageRefused(
+                service=self._service_name,
+                peer=self._peer,
+                sender="" if sender is None else show(sender),
+                recipient=None if recipient is None else show(recipient),
+                code=given.code,
+                status=given.status,
+                reason=reason,
+            )
+        )
+
+    def _closing(self, event: Closing) -> None:
+        if self.result == "closed":
+            self.result = event.reason
+        self._flush()
+        self._transport.close()
+
+
+_HANDLERS: dict[type[Event], Any] = {
+    SenderGiven: Session._sender,
+    RecipientGiven: Session._recipient,
+    ContentStart: Session._content_start,
+    ContentPart: Session._content_part,
+    ContentEnd: Session._content_end,
+    TransactionDropped: Session._dropped,
+    Refusal: Session._refusal,
+    Closing: Session._closing,
+}

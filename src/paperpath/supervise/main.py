@@ -1,0 +1,176 @@
+"""The supervisor: `paperpath serve`."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+
+from paperpath.config.endpoints import Tcp
+from paperpath.config.load import load
+from paperpath.config.problems import ConfigError
+from paperpath.process.child import new_log, report_broken, run_loop
+from paperpath.supervise.child import Child
+from paperpath.supervise.plan import Door, Plan, PlanError, make_plan
+from paperpath.system.clock import monotonic
+from paperpath.system.listeners import listen_tcp, listen_unix, lock_file
+from paperpath.system.notify import inherited_sockets, notify
+from paperpath.system.privileges import raise_file_limit
+from paperpath.telemetry import events
+
+_EXIT_DONE, _EXIT_CONFIG, _EXIT_TEMPORARY = 0, 100, 111
+_SOCKET_MODE = 0o666
+_STOP_ORDER = ("receive", "queue", "remote", "local")
+"""Who drains first: nothing new comes in, then nothing goes out to agents, then they have nothing to do."""
+
+
+def serve(path: str) -> int:
+    """Run the service in the foreground until TERM; return the exit code."""
+    try:
+        plan = make_plan(load(path), os.cpu_count() or 1)
+    except (ConfigError, PlanError) as error:
+        sys.stderr.write(f"paperpath: {error}\n")
+        return _EXIT_CONFIG
+    raise_file_limit()
+
+    async def run() -> int:
+        return await Supervisor(path, plan).run()
+
+    return run_loop(run())
+
+
+class Supervisor:
+    """The service as a whole."""
+
+    def __init__(self, path: str, plan: Plan) -> None:
+        self._path, self._plan = path, plan
+        self._log = new_log("supervise")
+        self._sockets: dict[str, socket.socket] = {}
+        self._children: list[Child] = []
+        self._orders: asyncio.Queue[str] = asyncio.Queue()
+        self._stopping = False
+
+    async def run(self) -> int:
+        """Start everything, keep it running, stop it; return the exit code."""
+        report_broken(self._log)
+        try:
+            lock = self._prepare()
+        except (OSError, ValueError, PlanError) as error:
+            self._log.flush()
+            sys.stderr.write(f"paperpath: {error}\n")
+            return _EXIT_TEMPORARY
+        self._take_signals()
+        try:
+            return await self._serve()
+        finally:
+            os.close(lock)
+
+    def _prepare(self) -> int:
+        """Make the folders, take the lock, open the sockets; return the lock's descriptor."""
+        for folder in self._plan.folders:
+            os.makedirs(folder, mode=0o700 if folder != self._plan.run else 0o755, exist_ok=True)
+        lock = lock_file(os.path.join(self._plan.run, "lock"))
+        if lock is None:
+            raise PlanError(f"the service is running already: another process holds {self._plan.run}/lock")
+        self._open_sockets(self._plan, inherited_sockets())
+        return lock
+
+    def _open_sockets(self, plan: Plan, inherited: dict[str, tuple[socket.socket, ...]]) -> None:
+        for door in plan.doors:
+            if door.name not in self._sockets:
+                self._sockets[door.name] = _inherited(door, inherited) or _open(door)
+
+    def _take_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._ordered, number.name)
+        loop.add_signal_handler(signal.SIGHUP, self._orders.put_nowait, "SIGHUP")
+
+    def _ordered(self, signal_name: str) -> None:
+        """A second TERM means now."""
+        if self._stopping:
+            for child in self._children:
+                child.kill()
+        self._orders.put_nowait(signal_name)
+
+    async def _serve(self) -> int:
+        self._children = [Child(part, self._sockets, self._log) for part in self._plan.parts]
+        starting = asyncio.create_task(self._wait_ready())
+        while (order := await self._orders.get()) == "SIGHUP":
+            await self._reload()
+        self._stopping = True
+        starting.cancel()
+        await self._stop(order)
+        return _EXIT_DONE
+
+    async def _wait_ready(self) -> None:
+        """Say that the service is there when every process has taken its settings; one that fails is started again."""
+        for child in self._children:
+            while (await child.ready()) is not None:
+                pass
+        listeners = ", ".join(door.name for door in self._plan.doors if " " in door.name)
+        self._log.emit(events.ServiceReady(listeners=listeners, privileges=self._plan.privileges))
+        notify("READY=1")
+
+    async def _reload(self) -> None:
+        """Read the file again and tell everybody; what cannot be put in force leaves the former settings."""
+        notify("RELOADING=1")
+        try:
+            plan = make_plan(load(self._path), os.cpu_count() or 1)
+            self._open_sockets(plan, {})
+            await self._go_over_to(plan)
+        except (ConfigError, PlanError, OSError, ValueError) as error:
+            self._log.emit(events.ReloadRefused(reason=str(error)))
+        else:
+            self._plan = plan
+            self._log.emit(events.ServiceReloaded(file=self._path))
+        self._close_unused(self._plan)
+        notify("READY=1")
+
+    async def _go_over_to(self, plan: Plan) -> None:
+        if plan.run != self._plan.run:
+            raise PlanError("[paths] run cannot change while the service runs: restart it")
+        wanted = {part.name: part for part in plan.parts}
+        for child in list(self._children):
+            if child.part.name in wanted:
+                reason = await child.configure(wanted.pop(child.part.name))
+                if reason is not None:
+                    raise PlanError(f"{child.part.name}: {reason}")
+            else:
+                self._children.remove(child)
+                await child.stop(plan.grace_s)
+        self._children += [Child(part, self._sockets, self._log) for part in wanted.values()]
+
+    def _close_unused(self, plan: Plan) -> None:
+        for name in self._sockets.keys() - {door.name for door in plan.doors}:
+            self._sockets.pop(name).close()
+
+    async def _stop(self, order: str) -> None:
+        began, grace = monotonic(), float(self._plan.grace_s)
+        notify("STOPPING=1")
+        self._log.emit(events.ServiceStopping(signal=order))
+        for role in _STOP_ORDER:
+            left = max(0.0, grace - (monotonic() - began))
+            await asyncio.gather(*(child.stop(left) for child in self._children if child.part.role == role))
+        self._log.emit(events.ServiceStopped(duration_s=monotonic() - began))
+        self._log.flush()
+
+
+def _open(door: Door) -> socket.socket:
+    endpoint = door.endpoint
+    try:
+        if isinstance(endpoint, Tcp):
+            return listen_tcp(endpoint.host, endpoint.port)
+        return listen_unix(endpoint.path, _SOCKET_MODE)
+    except OSError as error:
+        raise PlanError(f"cannot listen on {endpoint} for {door.name}: {error.strerror or error}") from error
+
+
+def _inherited(door: Door, sockets: dict[str, tuple[socket.socket, ...]]) -> socket.socket | None:
+    """Return the socket that the service manager opened for this door: by our name, or by the service's alone."""
+    service = door.name.partition(" ")[0]
+    for name in (door.name, service):
+        for sock in sockets.get(name, ()):
+            if not isinstance(door.endpoint, Tcp) or sock.getsockname()[:2] == (door.endpoint.host, door.endpoint.port):
+                return sock
+    return None

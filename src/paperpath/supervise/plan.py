@@ -1,0 +1,192 @@
+"""What is to run, as far as the configuration says: which processes, as whom, with which settings and sockets."""
+
+import os
+from dataclasses import dataclass
+
+import msgspec
+
+from paperpath.config.endpoints import Tcp, Unix, parse_listen
+from paperpath.config.identities import MAIL_USER, PROCESS_USERS
+from paperpath.config.load import routing_table
+from paperpath.config.places import mail_root, queue_folder, spool_folder
+from paperpath.config.schema import Config
+from paperpath.process.settings import Common, LocalSettings, QueueSettings, ReceiveSettings, RemoteSettings
+from paperpath.system.users import find_user, own_uid, user_name
+
+_FILES_SPARE = 200
+"""Descriptors that a process needs beside its connections."""
+
+
+class PlanError(Exception):
+    """The service cannot run as configured; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A listening socket and what it is called in the process that serves it."""
+
+    name: str
+    endpoint: Tcp | Unix
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One process to run."""
+
+    name: str
+    """Role, with a number where there are several: ``receive-1``."""
+    role: str
+    user: str | None
+    """Whom to become; None: stay who we are."""
+    settings: bytes
+    doors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything to run, in the order to start it."""
+
+    parts: tuple[Part, ...]
+    doors: tuple[Door, ...]
+    privileges: str
+    """For the log: ``separate users`` or ``all as USER``."""
+    grace_s: int
+    run: str
+    folders: tuple[str, ...]
+    """Made where they are missing; as root with separate users that was `paperpath init --system`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Users:
+    """Who runs what: names to become (None: nobody), and the ids that the kernel will name at the other end."""
+
+    separate: bool
+
+    def name(self, role: str) -> str | None:
+        return PROCESS_USERS.get(role) if self.separate else None
+
+    def uid(self, role: str) -> int:
+        name = self.name(role)
+        if name is None:
+            return own_uid()
+        user = find_user(name)
+        if user is None:
+            raise PlanError(f"there is no system user {name}: run `paperpath init --system` once, as root")
+        return user.uid
+
+    @property
+    def mail(self) -> str:
+        return MAIL_USER if self.separate else user_name(own_uid())
+
+
+def make_plan(config: Config, processors: int) -> Plan:
+    """Work out what to run.  Raises PlanError."""
+    users = _Users(separate=own_uid() == 0 and config.privileges == "separate")
+    smtp = tuple(Door(f"{listen.service} {listen.address}", parse_listen(listen.address)) for listen in config.listen)
+    inner = _inner_doors(config.paths.run)
+    receivers = config.receive.processes or max(1, processors // 2)
+    parts = [
+        Part("queue", "queue", users.name("queue"), _pack(_queue(config, users)), ("intake", "remote", "control")),
+        Part("local", "local", None, _pack(_local(config, users)), ("lookup", "workers")),
+    ]
+    remote = _pack(_remote(config))
+    parts += [
+        Part(_numbered("remote", number, config.remote.processes), "remote", users.name("remote"), remote, ())
+        for number in range(config.remote.processes)
+    ]
+    receive = _pack(_receive(config, receivers))
+    names = tuple(door.name for door in smtp)
+    parts += [
+        Part(_numbered("receive", number, receivers), "receive", users.name("receive"), receive, names)
+        for number in range(receivers)
+    ]
+    privileges = "separate users" if users.separate else f"all as {user_name(own_uid())}"
+    state = () if users.separate else (queue_folder(config), spool_folder(config), mail_root(config))
+    return Plan(tuple(parts), inner + smtp, privileges, config.stop.grace, config.paths.run, (config.paths.run, *state))
+
+
+def _inner_doors(run: str) -> tuple[Door, ...]:
+    """The sockets between processes.  Who is at the other end is told by the kernel, so their mode need not."""
+    paths = {
+        "intake": "queue.intake",
+        "remote": "queue.remote",
+        "control": "queue.control",
+        "lookup": "local.lookup",
+        "workers": "local.workers",
+    }
+    return tuple(Door(name, Unix(os.path.join(run, file))) for name, file in paths.items())
+
+
+def _numbered(role: str, number: int, count: int) -> str:
+    return f"{role}-{number + 1}" if count > 1 else role
+
+
+def _pack(settings: Common) -> bytes:
+    return msgspec.msgpack.encode(settings)
+
+
+
+def _receive(config: Config, processes: int) -> ReceiveSettings:
+    return ReceiveSettings(
+        hostname=config.hostname,
+        run=config.paths.run,
+        log_as_json=config.log.format == "json",
+        routing=routing_table(config),
+        relay_networks=config.relay.networks,
+        message_size_bytes=config.receive.message_size,
+        recipients_most=config.receive.recipients,
+        relay_recipients_most=config.receive.relay_recipients,
+        sessions_most=max(1, config.receive.sessions // processes),
+        command_timeout_s=config.receive.command_timeout,
+        spool=spool_folder(config),
+    )
+
+
+def _queue(config: Config, users: _Users) -> QueueSettings:
+    return QueueSettings(
+        hostname=config.hostname,
+        run=config.paths.run,
+        log_as_json=config.log.format == "json",
+        routing=routing_table(config),
+        folder=queue_folder(config),
+        lifetime_s=config.queue.lifetime,
+        local_concurrency=config.queue.local_concurrency,
+        remote_concurrency=config.queue.remote_concurrency,
+        local_destination_concurrency=config.queue.local_destination_concurrency,
+        remote_destination_concurrency=config.queue.remote_destination_concurrency,
+        transaction_recipients=config.queue.transaction_recipients,
+        bounce_local_part=config.bounce.address,
+        double_bounce_to=config.bounce.double_to,
+        intake_users=(users.uid("receive"),),
+        remote_users=(users.uid("remote"),),
+        operator_users=tuple({0, own_uid(), users.uid("admin")}),
+    )
+
+
+def _local(config: Config, users: _Users) -> LocalSettings:
+    return LocalSettings(
+        hostname=config.hostname,
+        run=config.paths.run,
+        log_as_json=config.log.format == "json",
+        mail=mail_root(config),
+        mail_user=users.mail,
+        change_user=users.separate,
+        mailbox_domains=frozenset(domain.encode() for domain in config.mailboxes.domains),
+        lookup_users=tuple({users.uid("receive"), users.uid("queue")}),
+        worker_users=(users.uid("queue"),),
+    )
+
+
+def _remote(config: Config) -> RemoteSettings:
+    return RemoteSettings(
+        hostname=config.hostname,
+        run=config.paths.run,
+        log_as_json=config.log.format == "json",
+        helo=config.remote.helo or config.hostname,
+        connect_timeout_s=config.remote.connect_timeout,
+        resolver=config.remote.resolver,
+        port=config.remote.port,
+        tls=config.remote.tls,
+        connections_most=max(1, config.queue.remote_concurrency + _FILES_SPARE),
+        routing=routing_table(config),
+    )
