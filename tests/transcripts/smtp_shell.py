@@ -1,0 +1,114 @@
+"""The smallest shell around the SMTP server machine: answers from a script, messages in a list."""
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+
+from paperpath.base.reply import Reply, reply
+from paperpath.protocol.smtp_server import (
+    R354_START_INPUT,
+    Closing,
+    ContentEnd,
+    ContentPart,
+    ContentStart,
+    Event,
+    Question,
+    RecipientGiven,
+    Refusal,
+    SenderGiven,
+    ServerConfig,
+    ServerSession,
+    TransactionDropped,
+)
+
+CONFIG = ServerConfig(b"mx.test", 1000, 3)
+
+POSITIVE: dict[str, Reply] = {
+    "mail": reply(250, "2.1.0", "Sender OK"),
+    "rcpt": reply(250, "2.1.5", "Recipient OK"),
+    "data": R354_START_INPUT,
+    "end": reply(250, "2.0.0", "Accepted"),
+}
+
+KINDS: dict[type[Question], str] = {
+    SenderGiven: "mail",
+    RecipientGiven: "rcpt",
+    ContentStart: "data",
+    ContentEnd: "end",
+}
+
+
+@dataclass
+class Message:
+    """One accepted message, as a queue would hold it."""
+
+    sender: bytes
+    recipients: tuple[bytes, ...]
+    content: bytes
+    smtputf8: bool = False
+    body: str = "7BIT"
+    declared_size: int = 0
+
+
+@dataclass
+class Shell:
+    """Feeds a session, answers each question from the script, or else positively, and notes what happened.
+
+    ``happened`` is what must not depend on how the input was cut: every event but the parts, whose bytes are joined
+    and stand before the end of their content, and are left out where the transaction was dropped.
+    """
+
+    session: ServerSession
+    script: dict[str, deque[Reply]] = field(default_factory=lambda: defaultdict(deque))
+    messages: list[Message] = field(default_factory=list)
+    happened: list[Event | bytes] = field(default_factory=list)
+    closed: str | None = None
+    output: bytes = b""
+    _parts: list[bytes] = field(default_factory=list)
+
+    def feed(self, data: bytes) -> None:
+        events = self.session.receive(data)
+        while (question := self._note(events)) is not None:
+            events = self._answer(question)
+        self.output += self.session.take_output()
+
+    def abort(self, with_reply: Reply) -> None:
+        self._note(self.session.abort(with_reply))
+        self.output += self.session.take_output()
+
+    def _note(self, events: list[Event]) -> Question | None:
+        """Check the rules that hold for every list of events, and return the question that it ends with."""
+        for i, event in enumerate(events):
+            assert self.closed is None, "an event after Closing"
+            if isinstance(event, ContentPart):
+                assert event.data, "an empty part"
+                self._parts.append(event.data)
+                continue
+            if isinstance(event, TransactionDropped):
+                self._parts.clear()
+            elif isinstance(event, ContentEnd):
+                content = b"".join(self._parts)
+                assert event.size == len(content)
+                self.happened.append(content)
+            elif isinstance(event, Closing):
+                self.closed = event.reason
+            self.happened.append(event)
+            if not isinstance(event, Refusal | Closing | TransactionDropped):
+                assert i == len(events) - 1, "an event behind an open question"
+                assert self.session.question is event
+                return event
+        assert self.session.question is None
+        return None
+
+    def _answer(self, question: Question) -> list[Event]:
+        kind = KINDS[type(question)]
+        answer = self.script[kind].popleft() if self.script[kind] else POSITIVE[kind]
+        s = self.session
+        if isinstance(question, ContentEnd):
+            if answer.is_positive:
+                assert s.sender is not None
+                content = b"".join(self._parts)
+                self.messages.append(
+                    Message(s.sender, tuple(s.recipients), content, s.smtputf8, s.body, s.declared_size)
+                )
+            self._parts.clear()
+        return s.answer(answer)
