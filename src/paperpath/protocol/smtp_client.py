@@ -1,0 +1,466 @@
+"""SMTP client (RFC 5321): one connection, any number of transactions.  Replies in, commands out, no I/O.
+
+The owner feeds what arrives to ``receive``, sends what ``take_output`` returns, keeps the clock of the current
+``phase`` (`LIMITS`; it starts again whenever ``steps`` changes), and hands over a `Transaction` when that is READY.
+
+Every recipient ends with exactly one outcome.  What the server did not clearly say is `Deferred`; after the end of
+data was sent that may mean a duplicate, and the outcome says so.  A reply to a command that was not sent yet is never
+believed: a server that talks ahead of us (or somebody on the line, before TLS) ends the connection.
+
+RFC 5321 4.2.4.2: 421 may come at any point.  4.5.3.1.10: 452 and 552 to RCPT mean "too many recipients" once another
+one was taken; the rest go again in a transaction of their own.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from paperpath.base.address import quote
+from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
+from paperpath.protocol.smtp_client_data import encode_data
+from paperpath.protocol.smtp_client_events import (
+    HANDSHAKE,
+    LIMITS,
+    TRANSACTION,
+    Capabilities,
+    Event,
+    Finished,
+    Phase,
+    Ready,
+    Refused,
+    SendContent,
+    Transaction,
+    Upgrade,
+)
+from paperpath.protocol.smtp_replies import PeerReply, ReplyError, ReplyReader
+
+_CONNECTION_LOST = "4.2"  # RFC 3463 3.5: bad connection
+_PROTOCOL_ERROR = "5.0"  # RFC 3463 3.6
+_NOT_ASCII = "6.7"  # RFC 6531 3.5
+_TOO_BIG = "3.4"  # RFC 1870 6.1
+_TOO_MANY_RECIPIENTS = (452, 552)
+
+# What can stand in a command without breaking out of it.  A domain or literal is without blanks, brackets and controls;
+# a quoted local part without controls (RFC 5321 4.1.2 qtextSMTP, quoted-pairSMTP).
+_SAFE_PATH = re.compile(
+    rb'(?:[^\x00-\x20\x7f<>()\[\]\\,;:@"]+|"(?:[^\x00-\x1f\x7f"\\]|\\[\x20-\x7e])*")'
+    rb"(?:@(?:[^\x00-\x20\x7f<>()\[\]\\,;:@\"]+|\[[^\x00-\x20\x7f<>\[\]\\]*\]))?"
+)
+
+_KEYWORDS: Final = {
+    b"PIPELINING": "pipelining",
+    b"SIZE": "size",
+    b"8BITMIME": "eight_bit",
+    b"SMTPUTF8": "smtputf8",
+    b"CHUNKING": "chunking",
+    b"STARTTLS": "starttls",
+    b"ENHANCEDSTATUSCODES": "enhanced_codes",
+}
+_SIZE_MOST_DIGITS = 20  # RFC 1870 3
+
+
+def parse_capabilities(reply: PeerReply) -> Capabilities:
+    """Return what a positive reply to EHLO offers (RFC 5321 4.1.1.1); the first line is only a greeting."""
+    found: dict[str, bool] = {}
+    size_most = 0
+    for line in reply.lines[1:]:
+        words = line.upper().split()
+        field = _KEYWORDS.get(words[0]) if words else None
+        if field is None:
+            continue
+        found[field] = True
+        if field == "size" and len(words) > 1 and len(words[1]) <= _SIZE_MOST_DIGITS and words[1].isdigit():
+            size_most = int(words[1])
+    return Capabilities(size_most=size_most, **found)
+
+
+def wire_path(address: bytes) -> bytes | None:
+    """Return the address as it stands between angle brackets, or None where no command can carry it."""
+    path = quote(address)
+    return path if not path or _SAFE_PATH.fullmatch(path) else None
+
+
+class SmtpClient:
+    """One connection.  ``host`` is the server's name as outcomes show it."""
+
+    __slots__ = (
+        "_accepted", "_again", "_capabilities", "_helo", "_host", "_mail", "_needs_reset", "_outcomes", "_output",
+        "_paths", "_rcpt_at", "_reader", "_replies", "_round", "_transaction", "_want_tls", "phase", "steps",
+    )  # fmt: skip
+
+    def __init__(self, helo: str, host: str, *, want_tls: bool) -> None:
+        self._helo = helo.encode()
+        self._host = host
+        self._want_tls = want_tls
+        self._reader = ReplyReader()
+        self._output: list[bytes] = []
+        self._capabilities = Capabilities()
+        self._transaction: Transaction | None = None
+        self._outcomes: list[Outcome | None] = []
+        self._paths: list[bytes] = []
+        self._round: list[int] = []
+        self._accepted: list[int] = []
+        self._again: list[int] = []
+        self._mail = b""
+        self._rcpt_at = 0
+        self._replies = 0
+        self._needs_reset = False
+        self.phase = Phase.GREETING
+        self.steps = 0
+        """Counts replies and turns: the phase's clock starts again when it changes."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the server offered last."""
+        return self._capabilities
+
+    def take_output(self) -> bytes:
+        """Return what is to be sent, once."""
+        if not self._output:
+            return b""
+        data = self._output[0] if len(self._output) == 1 else b"".join(self._output)
+        self._output.clear()
+        return data
+
+    def receive(self, data: bytes) -> list[Event]:
+        """Take what arrived; return what follows from it.  After the connection is over, bytes are ignored."""
+        events: list[Event] = []
+        reader = self._reader
+        reader.add(data)
+        while self.phase is not Phase.CLOSED:
+            try:
+                reply = reader.next()
+            except ReplyError as error:
+                self._broken(f"not understood while waiting for {LIMITS[self.phase].words}: {error}", events)
+                break
+            if reply is None:
+                break
+            self.steps += 1
+            self._take(reply, events)
+        return events
+
+    def begin(self, transaction: Transaction) -> list[Event]:
+        """Start a transaction; the phase must be READY.  It may be over at once."""
+        assert self.phase is Phase.READY
+        self._transaction = transaction
+        self._replies = 0
+        self._again = []
+        self.steps += 1
+        obstacle = self._prepare(transaction)
+        events: list[Event] = []
+        if obstacle is not None:
+            self._outcomes = [obstacle] * len(transaction.recipients)
+        if self._round:
+            self._start_round()
+        else:
+            self._finish(events)
+        return events
+
+    def content_sent(self) -> None:
+        """The owner has sent the whole content with its end."""
+        if self.phase is Phase.CONTENT:
+            self._to(Phase.END_OF_DATA)
+
+    def tls_started(self) -> None:
+        """The TLS handshake is done: what the server said in clear is forgotten (RFC 3207 4.2)."""
+        assert self.phase is Phase.UPGRADING
+        self._capabilities = Capabilities()
+        self._want_tls = False
+        self._say_ehlo()
+
+    def quit(self) -> None:
+        """Say goodbye; the phase must be READY."""
+        assert self.phase is Phase.READY
+        self._output.append(b"QUIT\r\n")
+        self._to(Phase.QUIT)
+
+    def lost(self, how: str) -> list[Event]:
+        """The connection is over; ``how`` says what happened (``connection lost``, ``timed out``)."""
+        events: list[Event] = []
+        if self.phase is not Phase.CLOSED:
+            note = "; possible duplicate" if self.phase is Phase.END_OF_DATA else ""
+            self._end(f"{how} while waiting for {LIMITS[self.phase].words}{note}", _CONNECTION_LOST, events)
+        return events
+
+    def _to(self, phase: Phase) -> None:
+        self.phase = phase
+        self.steps += 1
+
+    def _take(self, reply: PeerReply, events: list[Event]) -> None:
+        if reply.code == 421:
+            self._end(reply.text(), reply.enhanced() or "3.2", events)  # RFC 3463 3.4: not accepting messages
+        elif self._output:
+            self._broken("a reply came before its command was sent", events)
+        else:
+            _HANDLERS[self.phase](self, reply, events)
+
+    def _broken(self, why: str, events: list[Event]) -> None:
+        """The server does not keep to the protocol: the connection is over."""
+        note = "; possible duplicate" if self.phase is Phase.END_OF_DATA else ""
+        self._replies += 1
+        self._end(why + note, _PROTOCOL_ERROR, events)
+
+    def _unexpected(self, reply: PeerReply, events: list[Event]) -> None:
+        self._broken(f"unexpected while waiting for {LIMITS[self.phase].words}: {reply.text()}", events)
+
+    def _end(self, why: str, code: str, events: list[Event]) -> None:
+        """The connection is over; what is undecided is deferred."""
+        phase, self.phase = self.phase, Phase.CLOSED
+        self._output.clear()
+        deferred = Deferred(why, self._host, code)
+        if phase in HANDSHAKE:
+            events.append(Refused(deferred))
+        elif phase in TRANSACTION:
+            outcomes = tuple(deferred if outcome is None else outcome for outcome in self._outcomes)
+            self._transaction = None
+            events.append(Finished(outcomes, untouched=self._replies == 0))
+
+    # The session: greeting, EHLO, STARTTLS.
+
+    def _on_greeting(self, reply: PeerReply, events: list[Event]) -> None:
+        if reply.kind == 2:
+            self._say_ehlo()
+        else:
+            self._refuse(reply, events)
+
+    def _say_ehlo(self) -> None:
+        self._output.append(b"EHLO %b\r\n" % self._helo)
+        self._to(Phase.EHLO)
+
+    def _on_ehlo(self, reply: PeerReply, events: list[Event]) -> None:
+        if reply.kind == 2:
+            self._capabilities = parse_capabilities(reply)
+            if self._want_tls and self._capabilities.starttls:
+                self._output.append(b"STARTTLS\r\n")
+                self._to(Phase.STARTTLS)
+            else:
+                self._be_ready(events)
+        elif reply.kind == 5:
+            self._output.append(b"HELO %b\r\n" % self._helo)
+            self._to(Phase.HELO)
+        else:
+            self._refuse(reply, events)
+
+    def _on_helo(self, reply: PeerReply, events: list[Event]) -> None:
+        if reply.kind == 2:
+            self._be_ready(events)
+        else:
+            self._refuse(reply, events)
+
+    def _on_starttls(self, reply: PeerReply, events: list[Event]) -> None:
+        if reply.kind == 2 and self._reader.idle:
+            self._to(Phase.UPGRADING)
+            events.append(Upgrade())
+        elif reply.kind == 2:
+            # RFC 3207 4.2: bytes in clear behind the 220 would be taken for replies that came over TLS.
+            self._broken("bytes in clear after the reply to STARTTLS", events)
+        else:
+            self._be_ready(events)
+
+    def _be_ready(self, events: list[Event]) -> None:
+        self._to(Phase.READY)
+        events.append(Ready())
+
+    def _refuse(self, reply: PeerReply, events: list[Event]) -> None:
+        note = f" (in place of {LIMITS[self.phase].words})"
+        self._end(reply.text(note), reply.enhanced() or "3.2", events)
+
+    # The transaction: MAIL, RCPT, DATA, content.
+
+    def _prepare(self, transaction: Transaction) -> Outcome | None:
+        """Lay out the transaction, or return why no recipient can have it."""
+        self._outcomes = [None] * len(transaction.recipients)
+        self._paths = []
+        self._round = []
+        sender = wire_path(transaction.sender)
+        if sender is None:
+            return Failed("the sender's address cannot be written in SMTP", code="1.7")
+        offered = self._capabilities
+        utf8 = transaction.smtputf8 or not sender.isascii()
+        for index, recipient in enumerate(transaction.recipients):
+            path = wire_path(recipient) or b""
+            self._paths.append(path)
+            if path:
+                self._round.append(index)
+                utf8 = utf8 or not path.isascii()
+            else:
+                self._outcomes[index] = Failed("the recipient's address cannot be written in SMTP", code="1.3")
+        obstacle = self._obstacle(transaction, utf8=utf8)
+        if obstacle is not None:
+            self._round = []
+            return obstacle
+        # RFC 1870 6.2: the declared size may be an estimate; line ends grow on the wire and are not counted here.
+        size = b" SIZE=%d" % transaction.size if offered.size else b""
+        body = b" BODY=8BITMIME" if offered.eight_bit and transaction.eight_bit else b""
+        self._mail = b"MAIL FROM:<%b>%b%b%b\r\n" % (sender, size, body, b" SMTPUTF8" if utf8 else b"")
+        return None
+
+    def _obstacle(self, transaction: Transaction, *, utf8: bool) -> Failed | None:
+        offered = self._capabilities
+        if utf8 and not offered.smtputf8:
+            return Failed("the server does not take internationalized mail", self._host, _NOT_ASCII)
+        if 0 < offered.size_most < transaction.size:
+            text = f"the message has {transaction.size} bytes and the server takes {offered.size_most}"
+            return Failed(text, self._host, _TOO_BIG)
+        return None
+
+    def _start_round(self) -> None:
+        self._accepted = []
+        self._rcpt_at = 0
+        self.phase = Phase.RESET if self._needs_reset else Phase.MAIL
+        output = self._output
+        output.append(b"RSET\r\n" if self._needs_reset else self._mail)
+        if self._capabilities.pipelining:  # RFC 2920 3.1: the whole envelope in one group
+            if self._needs_reset:
+                output.append(self._mail)
+            output.extend([b"RCPT TO:<%b>\r\n" % self._paths[index] for index in self._round])
+            output.append(b"DATA\r\n")
+
+    def _on_reset(self, reply: PeerReply, events: list[Event]) -> None:
+        if reply.kind != 2:
+            self._end(reply.text(), reply.enhanced() or _PROTOCOL_ERROR, events)
+            return
+        self._needs_reset = False
+        self._to(Phase.MAIL)
+        if not self._capabilities.pipelining:
+            self._output.append(self._mail)
+
+    def _on_mail(self, reply: PeerReply, events: list[Event]) -> None:
+        if reply.kind == 3:
+            self._unexpected(reply, events)
+            return
+        self._replies += 1
+        pipelining = self._capabilities.pipelining
+        if reply.kind != 2:
+            self._settle(self._round, self._refusal(reply, " (in reply to MAIL)"))
+            if not pipelining:
+                self._next_round(events)
+                return
+        self._to(Phase.RCPT)
+        if not pipelining:
+            self._output.append(b"RCPT TO:<%b>\r\n" % self._paths[self._round[0]])
+
+    def _on_rcpt(self, reply: PeerReply, events: list[Event]) -> None:
+        if reply.kind == 3:
+            self._unexpected(reply, events)
+            return
+        self._replies += 1
+        index = self._round[self._rcpt_at]
+        self._rcpt_at += 1
+        if self._outcomes[index] is None:  # else MAIL was refused, and this follows from it
+            self._judge_recipient(index, reply)
+        if self._rcpt_at == len(self._round):
+            self._after_recipients(events)
+        elif not self._capabilities.pipelining:
+            self._output.append(b"RCPT TO:<%b>\r\n" % self._paths[self._round[self._rcpt_at]])
+
+    def _judge_recipient(self, index: int, reply: PeerReply) -> None:
+        if reply.kind == 2:
+            self._accepted.append(index)
+        elif reply.code in _TOO_MANY_RECIPIENTS and self._accepted:
+            self._again.append(index)
+        else:
+            self._outcomes[index] = self._refusal(reply, "", temporary=reply.code in _TOO_MANY_RECIPIENTS)
+
+    def _after_recipients(self, events: list[Event]) -> None:
+        self._needs_reset = True  # until the end of data is answered, the server holds a transaction
+        if self._capabilities.pipelining or self._accepted:
+            self._to(Phase.DATA)
+            if not self._capabilities.pipelining:
+                self._output.append(b"DATA\r\n")
+        else:
+            self._next_round(events)
+
+    def _on_data(self, reply: PeerReply, events: list[Event]) -> None:
+        if reply.kind == 2:
+            self._unexpected(reply, events)
+        elif reply.kind != 3:
+            self._settle(self._accepted, self._refusal(reply, " (in reply to DATA)"))
+            self._next_round(events)
+        elif self._accepted:
+            self._send_content(events)
+        else:  # RFC 2920 3.1: 354 although no recipient was taken
+            self._output.append(b".\r\n")
+            self._to(Phase.EMPTY_END)
+
+    def _send_content(self, events: list[Event]) -> None:
+        assert self._transaction is not None
+        content = self._transaction.content
+        if content is None:
+            self._to(Phase.CONTENT)
+            events.append(SendContent())
+        else:
+            self._output.append(encode_data(content))
+            self._to(Phase.END_OF_DATA)
+
+    def _on_content(self, reply: PeerReply, events: list[Event]) -> None:
+        """The server answers before the end.  A refusal counts, but what follows could not be told apart any more."""
+        if reply.kind < 4:
+            self._unexpected(reply, events)
+            return
+        self._settle(self._accepted, self._refusal(reply, " (while the content was sent)"))
+        self._end(reply.text(), _PROTOCOL_ERROR, events)
+
+    def _on_end_of_data(self, reply: PeerReply, events: list[Event]) -> None:
+        if reply.kind == 3:
+            self._unexpected(reply, events)
+            return
+        self._needs_reset = False
+        if reply.kind == 2:
+            self._settle(self._accepted, Delivered(reply.text(), self._host, reply.enhanced() or "0.0"))
+        else:
+            self._settle(self._accepted, self._refusal(reply, " (in reply to the end of data)"))
+        self._next_round(events)
+
+    def _on_empty_end(self, reply: PeerReply, events: list[Event]) -> None:
+        if reply.kind == 3:
+            self._unexpected(reply, events)
+            return
+        self._needs_reset = False
+        self._next_round(events)
+
+    def _settle(self, indexes: list[int], outcome: Outcome) -> None:
+        for index in indexes:
+            self._outcomes[index] = outcome
+
+    def _refusal(self, reply: PeerReply, note: str, *, temporary: bool = False) -> Deferred | Failed:
+        make = Failed if reply.kind == 5 and not temporary else Deferred
+        return make(reply.text(note), self._host, reply.enhanced() or "0.0")
+
+    def _next_round(self, events: list[Event]) -> None:
+        """This transaction is over: recipients that were one too many go again, else all have their outcome."""
+        if self._again:
+            self._round, self._again = self._again, []
+            self._start_round()
+        else:
+            self._finish(events)
+
+    def _finish(self, events: list[Event]) -> None:
+        self._to(Phase.READY)
+        self._transaction = None
+        outcomes = tuple(outcome for outcome in self._outcomes if outcome is not None)
+        assert len(outcomes) == len(self._outcomes)
+        events.append(Finished(outcomes))
+
+    def _on_quit(self, _reply: PeerReply, _events: list[Event]) -> None:
+        self._to(Phase.CLOSED)
+
+
+_Handler = Callable[[SmtpClient, PeerReply, list[Event]], None]
+
+_HANDLERS: Final[Mapping[Phase, _Handler]] = {
+    Phase.GREETING: SmtpClient._on_greeting,
+    Phase.EHLO: SmtpClient._on_ehlo,
+    Phase.HELO: SmtpClient._on_helo,
+    Phase.STARTTLS: SmtpClient._on_starttls,
+    Phase.UPGRADING: SmtpClient._unexpected,
+    Phase.READY: SmtpClient._unexpected,
+    Phase.RESET: SmtpClient._on_reset,
+    Phase.MAIL: SmtpClient._on_mail,
+    Phase.RCPT: SmtpClient._on_rcpt,
+    Phase.DATA: SmtpClient._on_data,
+    Phase.CONTENT: SmtpClient._on_content,
+    Phase.END_OF_DATA: SmtpClient._on_end_of_data,
+    Phase.EMPTY_END: SmtpClient._on_empty_end,
+    Phase.QUIT: SmtpClient._on_quit,
+}

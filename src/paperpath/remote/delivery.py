@@ -1,0 +1,79 @@
+"""One job under way: the message, the recipients, and the one report that is owed."""
+
+import os
+from collections.abc import Callable, Sequence
+
+from paperpath.base.outcome import Outcome
+from paperpath.protocol.smtp_client_events import Transaction
+from paperpath.wire.delivery import Job, Report, Result
+
+BLOCK_BYTES = 128 * 1024
+"""Read and sent at a time: large enough that calls do not matter, small enough to hold one a connection."""
+
+
+class ContentError(Exception):
+    """The content that came with the job cannot be read in full: our own trouble, never the recipient's."""
+
+
+class Delivery:
+    """Owns the job's descriptor until ``finish`` or ``drop``; one of them is called, once."""
+
+    __slots__ = ("_descriptor", "_offset", "_report", "job")
+
+    def __init__(self, job: Job, descriptor: int | None, report: Callable[[Report], None]) -> None:
+        self.job = job
+        self._descriptor = descriptor
+        self._offset = 0
+        self._report = report
+
+    @property
+    def key(self) -> str:
+        """What connections may be shared by: the fixed next hop, else the domain."""
+        return self.job.route or self.job.destination
+
+    def transaction(self) -> Transaction:
+        """Return what to send."""
+        job = self.job
+        whole = None if self._descriptor is not None else job.trace + job.content
+        return Transaction(
+            sender=job.sender,
+            recipients=tuple([target.address for target in job.targets]),
+            content=whole,
+            size=len(job.trace) + job.size,
+            # A file is not read twice only to learn that it is ASCII; declaring 8BITMIME then is allowed (RFC 6152).
+            eight_bit=whole is None or not whole.isascii(),
+            smtputf8=job.smtputf8,
+        )
+
+    def read_block(self) -> bytes:
+        """Return the next block of the content, nothing at its end.  Raises ContentError."""
+        assert self._descriptor is not None
+        try:
+            # By offset: the queue may have given the same open file to another job too.
+            block = os.pread(self._descriptor, BLOCK_BYTES, self._offset)
+        except OSError as error:
+            raise ContentError(f"the content cannot be read: {error.strerror}") from None
+        self._offset += len(block)
+        if not block and self._offset != self.job.size:
+            raise ContentError(f"the content has {self._offset} bytes instead of {self.job.size}")
+        return block
+
+    def rewind(self) -> None:
+        """Begin the content again."""
+        self._offset = 0
+
+    def finish(self, outcomes: Sequence[Outcome]) -> None:
+        """Report one outcome for each target, in their order."""
+        self._close()
+        numbers = [target.number for target in self.job.targets]
+        results = tuple([Result(number, outcome) for number, outcome in zip(numbers, outcomes, strict=True)])
+        self._report(Report(self.job.job, results))
+
+    def drop(self) -> None:
+        """Report nothing: the queue defers what it has no report of."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

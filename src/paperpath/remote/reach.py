@@ -1,0 +1,192 @@
+"""From a destination to a connection that takes mail: names, addresses, one after the other (RFC 5321 5.1).
+
+An address that does not answer, or greets with anything but welcome, is passed over for the next; unlike qmail, and as
+RFC 5321 5.1 has it.  Once a transaction has begun no other address is tried.
+"""
+
+import asyncio
+import ipaddress
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import idna
+
+from paperpath.base.outcome import Deferred, Failed
+from paperpath.config.endpoints import parse_route
+from paperpath.dns.answers import Found, NoData, NoSuchName, TemporaryTrouble
+from paperpath.dns.exchangers import (
+    ADDRESSES_MOST,
+    Hop,
+    Hops,
+    MailHosts,
+    NoAddress,
+    OnlyOurselves,
+    Ourselves,
+    TakesNoMail,
+    find_exchangers,
+)
+from paperpath.dns.resolver import Resolver
+from paperpath.process.settings import RemoteSettings
+from paperpath.protocol.smtp_client import SmtpClient
+from paperpath.remote.connection import Connection, Owner
+from paperpath.remote.memory import AddressMemory
+from paperpath.remote.tls import opportunistic_context, server_name
+from paperpath.system.addresses import is_own_address
+from paperpath.telemetry.events import TlsFailed
+from paperpath.telemetry.log import Log
+
+_SMTP_PORT = 25
+_LOCALHOST = ("::1", "127.0.0.1")
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Where to connect."""
+
+    hops: tuple[Hop, ...]
+    port: int
+
+
+class Reach:
+    """Opens connections by these settings; ``register`` is told of each as soon as it exists."""
+
+    def __init__(
+        self,
+        settings: RemoteSettings,
+        resolver: Resolver,
+        memory: AddressMemory,
+        log: Log,
+        owner: Owner,
+        register: Callable[[Connection], None],
+    ) -> None:
+        self._settings = settings
+        self._resolver = resolver
+        self._memory = memory
+        self._log = log
+        self._owner = owner
+        self._register = register
+        self._context = opportunistic_context()
+        # On another port than 25 of this machine is somebody else: a filter, or a test.
+        is_own = is_own_address if settings.port == _SMTP_PORT else _never
+        self._ourselves = Ourselves(settings.hostname.lower(), is_own)
+
+    async def open(self, key: str) -> Connection | Deferred | Failed:
+        """Return a connection that is ready, or what its absence means for the mail that wanted it."""
+        goal = await self._goal(key)
+        if not isinstance(goal, Goal):
+            return goal
+        trouble = Deferred("every address timed out a short while ago", code="4.1")
+        for hop in goal.hops:
+            if self._memory.skips(hop.address, self._now()):
+                continue
+            connection = await self._try(key, hop, goal.port)
+            if isinstance(connection, Connection):
+                return connection
+            trouble = connection
+        return Deferred(trouble.text, trouble.host, trouble.code, destination_down=True)
+
+    async def _goal(self, key: str) -> Goal | Deferred | Failed:
+        if "://" in key:
+            endpoint = parse_route(key)
+            found = await self._host(endpoint.host)
+            return Goal(found.hops, endpoint.port) if isinstance(found, Hops) else _no_hops(endpoint.host, found)
+        found = await self._domain(key)
+        return Goal(found.hops, self._settings.port) if isinstance(found, Hops) else _no_hops(key, found)
+
+    async def _host(self, host: str) -> MailHosts:
+        """A fixed next hop: only addresses count, no exchangers (reference 12.4)."""
+        if _is_address(host):
+            return Hops((Hop(host, host),))
+        if host == "localhost":  # RFC 6761 6.3: never a question for name servers
+            return Hops(tuple(Hop(host, address) for address in _LOCALHOST))
+        match await self._resolver.addresses(host):
+            case Found(records):
+                return Hops(tuple(Hop(host, str(record)) for record in records[:ADDRESSES_MOST]))
+            case NoData():
+                return NoAddress()
+            case (NoSuchName() | TemporaryTrouble()) as answer:
+                return answer
+
+    async def _domain(self, domain: str) -> MailHosts:
+        literal = _literal(domain)
+        if literal:
+            return Hops((Hop(literal, literal),))
+        try:
+            name = domain if domain.isascii() else idna.encode(domain, uts46=True).decode()
+        except idna.IDNAError:
+            return NoSuchName()
+        return await find_exchangers(self._resolver, name, self._ourselves, random.shuffle)
+
+    async def _try(self, key: str, hop: Hop, port: int) -> Connection | Deferred:
+        """Try one address; where only TLS fails, once more without."""
+        plain = self._settings.tls == "never" or self._memory.wants_plain(hop.address, self._now())
+        while True:
+            connection = await self._connect(key, hop, port, want_tls=not plain)
+            if isinstance(connection, Deferred):
+                return connection
+            refused = await connection.opened
+            if refused is None:
+                return connection
+            if not connection.tls_failure:
+                return refused
+            self._log.emit(TlsFailed(hop.name, hop.address, connection.tls_failure))
+            self._memory.note_bad_tls(hop.address, self._now())
+            plain = True
+
+    async def _connect(self, key: str, hop: Hop, port: int, *, want_tls: bool) -> Connection | Deferred:
+        host = f"[{hop.address}]" if hop.name == hop.address else f"{hop.name} ({hop.address})"
+        client = SmtpClient(self._settings.helo, host, want_tls=want_tls)
+        connection = Connection(key, client, self._context, server_name(hop.name), self._owner)
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout_s):
+                await asyncio.get_running_loop().create_connection(lambda: connection, hop.address, port)
+        except TimeoutError:
+            self._memory.note_timeout(hop.address, self._now())
+            return Deferred("the server does not answer", host, "4.1")
+        except OSError as error:
+            return Deferred(f"cannot connect: {error.strerror or error}", host, "4.1")
+        self._memory.note_answer(hop.address)
+        self._register(connection)
+        return connection
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _no_hops(name: str, found: MailHosts) -> Deferred | Failed:
+    """Return what it means that nothing can be connected to (RFC 3463, RFC 7505 5, reference 12.5)."""
+    match found:
+        case TemporaryTrouble(reason):
+            return Deferred(f"name server trouble: {reason}", code="4.3", destination_down=True)
+        case NoSuchName():
+            return Failed(f"no mail host is named {name}", code="1.2")
+        case TakesNoMail():
+            return Failed(f"{name} says that it takes no mail (null MX)", code="1.10")
+        case NoAddress():
+            return Failed(f"no mail host of {name} has an address", code="4.4")
+        case OnlyOurselves():
+            return Failed(f"this host is the best mail host of {name}, but does not know it as its own", code="4.6")
+        case Hops():
+            raise AssertionError("there are addresses")
+
+
+def _literal(domain: str) -> str:
+    """Return the address in a literal (RFC 5321 4.1.3), ``[192.0.2.1]`` or ``[ipv6:2001:db8::1]``, or nothing."""
+    if not (domain.startswith("[") and domain.endswith("]")):
+        return ""
+    text = domain[1:-1]
+    text = text[5:] if text[:5].lower() == "ipv6:" else text
+    return text if _is_address(text) else ""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _never(_address: str) -> bool:
+    return False

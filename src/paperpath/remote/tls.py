@@ -1,0 +1,27 @@
+"""TLS towards other servers, without proof of identity: better than clear text, and never a reason not to deliver."""
+
+import re
+import ssl
+
+_HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62}\.)*[a-z0-9_-]{1,63}", re.IGNORECASE)
+
+
+def opportunistic_context() -> ssl.SSLContext:
+    """Return the context for peers that need not prove who they are.
+
+    Old ciphers and keys are taken (security level 0): the other choice would be clear text.  Protocols below TLS 1.2
+    are not: what speaks nothing newer gets clear text, as RFC 8996 leaves it no better standing.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    return context
+
+
+def server_name(host: str) -> str | None:
+    """Return the name to ask for in the handshake (RFC 6066 3), or None: an address, or nothing a name can be."""
+    name = host.removesuffix(".")
+    last = name.rpartition(".")[2]
+    return name if _HOST_NAME.fullmatch(name) and not last.isdigit() else None
