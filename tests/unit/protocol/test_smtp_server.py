@@ -1,0 +1,272 @@
+"""The table of states and commands, questions and answers, the end of a session, and what shells read off it."""
+
+import pytest
+
+from paperpath.base.reply import Reply, reply
+from paperpath.protocol.smtp_server import (
+    R354_START_INPUT,
+    Closing,
+    ContentEnd,
+    ContentPart,
+    ContentStart,
+    RecipientGiven,
+    Refusal,
+    SenderGiven,
+    ServerConfig,
+    ServerSession,
+    State,
+    TransactionDropped,
+)
+
+CONFIG = ServerConfig(b"mx.test", 1000, 3)
+OK = reply(250, "2.0.0", "OK")
+NO = reply(550, "5.7.1", "No")
+BUSY = reply(421, "4.3.2", "Shutting down")
+MAIL, RCPT = b"MAIL FROM:<a@c>\r\n", b"RCPT TO:<b@h>\r\n"
+
+# How to come into each state: what is received, and the answers.
+INTO: dict[State, list[bytes | Reply]] = {
+    State.IDLE: [],
+    State.MAIL: [MAIL, OK],
+    State.RCPT: [MAIL, OK, RCPT, OK],
+    State.CHUNKS: [MAIL, OK, RCPT, OK, b"BDAT 0\r\n", OK],
+    State.DATA: [MAIL, OK, RCPT, OK, b"DATA\r\n", R354_START_INPUT],
+    State.CHUNK: [MAIL, OK, RCPT, OK, b"BDAT 5000\r\n", OK],
+    State.CLOSED: [b"QUIT\r\n"],
+}
+
+
+def session_in(state: State) -> ServerSession:
+    session = ServerSession(CONFIG)
+    for step in INTO[state]:
+        if isinstance(step, bytes):
+            session.receive(step)
+        else:
+            session.answer(step)
+    session.take_output()
+    assert session.state is state
+    return session
+
+
+COMMANDS = {
+    "HELO": b"HELO c", "EHLO": b"EHLO c", "MAIL": b"MAIL FROM:<a@c>", "RCPT": b"RCPT TO:<b@h>", "DATA": b"DATA",
+    "BDAT": b"BDAT 0 LAST", "RSET": b"RSET", "NOOP": b"NOOP", "VRFY": b"VRFY x", "HELP": b"HELP", "QUIT": b"QUIT",
+    "EXPN": b"EXPN x", "other": b"XYZZY",
+}  # fmt: skip
+
+# The reply code, or the name of the question asked, and the state after it.
+EVERYWHERE: dict[str, tuple[object, State | None]] = {
+    "HELO": (250, State.IDLE),
+    "EHLO": (250, State.IDLE),
+    "RSET": (250, State.IDLE),
+    "NOOP": (250, None),
+    "VRFY": (252, None),
+    "HELP": (214, None),
+    "QUIT": (221, State.CLOSED),
+    "EXPN": (502, None),
+    "other": (500, None),
+}
+EXPECTED: dict[State, dict[str, tuple[object, State | None]]] = {
+    State.IDLE: EVERYWHERE
+    | {"MAIL": (SenderGiven, None), "RCPT": (503, None), "DATA": (503, None), "BDAT": (503, State.IDLE)},
+    State.MAIL: EVERYWHERE
+    | {"MAIL": (503, None), "RCPT": (RecipientGiven, None), "DATA": (554, None), "BDAT": (554, State.IDLE)},
+    State.RCPT: EVERYWHERE
+    | {
+        "MAIL": (503, None),
+        "RCPT": (RecipientGiven, None),
+        "DATA": (ContentStart, None),
+        "BDAT": (ContentStart, State.CHUNK),
+    },
+    State.CHUNKS: EVERYWHERE
+    | {"MAIL": (503, None), "RCPT": (503, None), "DATA": (503, None), "BDAT": (ContentEnd, State.IDLE)},
+    # No command is executed in content, nor after the end.
+    State.DATA: dict.fromkeys(COMMANDS, (None, None)),
+    State.CHUNK: dict.fromkeys(COMMANDS, (None, None)),
+    State.CLOSED: dict.fromkeys(COMMANDS, (None, None)),
+}
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_state_and_command(state: State, command: str) -> None:
+    session = session_in(state)
+    events = session.receive(COMMANDS[command] + b"\r\n")
+    said, after = EXPECTED[state][command]
+    output = session.take_output()
+    if isinstance(said, int):
+        assert output.startswith(b"%d" % said)
+        assert session.question is None
+        if said >= 500:
+            assert [event.reply.encode() for event in events if isinstance(event, Refusal)] == [output]
+    elif said is None:
+        assert output == b""
+        assert all(isinstance(event, ContentPart) for event in events)
+    else:
+        assert output == b""
+        assert session.question is events[-1]
+        assert type(session.question) is said
+    assert session.state is (state if after is None else after)
+
+
+@pytest.mark.parametrize("state", [State.MAIL, State.RCPT, State.CHUNKS])
+@pytest.mark.parametrize("command", ["HELO", "EHLO", "RSET", "QUIT"])
+def test_what_ends_a_transaction_says_so(state: State, command: str) -> None:
+    session = session_in(state)
+    events = session.receive(COMMANDS[command] + b"\r\n")
+    assert events[0] == TransactionDropped()
+    assert (session.sender, session.recipients) == (None, [])
+    assert session_in(State.IDLE).receive(COMMANDS[command] + b"\r\n")[:1] != [TransactionDropped()]
+
+
+@pytest.mark.parametrize("state", State)
+def test_abort_in_every_state(state: State) -> None:
+    session = session_in(state)
+    has_transaction = session.sender is not None
+    events = session.abort(BUSY)
+    if state is State.CLOSED:
+        assert (events, session.take_output()) == ([], b"")
+        return
+    assert events == [TransactionDropped()] * has_transaction + [Closing("Shutting down")]
+    assert session.take_output() == b"421 4.3.2 Shutting down\r\n"
+    assert session.state is State.CLOSED
+    assert session.receive(b"NOOP\r\n") == []
+    assert session.abort(BUSY) == []
+    assert session.take_output() == b""
+
+
+QUESTIONS: dict[type[object], list[bytes | Reply]] = {
+    SenderGiven: [MAIL],
+    RecipientGiven: [MAIL, OK, RCPT],
+    ContentStart: [MAIL, OK, RCPT, OK, b"DATA\r\n"],
+    ContentEnd: [MAIL, OK, RCPT, OK, b"DATA\r\n", R354_START_INPUT, b".\r\n"],
+}
+
+
+def session_asking(question: type[object]) -> ServerSession:
+    session = ServerSession(CONFIG)
+    for step in QUESTIONS[question]:
+        if isinstance(step, bytes):
+            session.receive(step)
+        else:
+            session.answer(step)
+    session.take_output()
+    assert type(session.question) is question
+    return session
+
+
+AFTER: dict[type[object], tuple[State, State]] = {
+    SenderGiven: (State.MAIL, State.IDLE),
+    RecipientGiven: (State.RCPT, State.MAIL),
+    ContentStart: (State.DATA, State.RCPT),
+    ContentEnd: (State.IDLE, State.IDLE),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("answer", [OK, NO, BUSY])
+def test_every_question_and_answer(question: type[object], answer: Reply) -> None:
+    session = session_asking(question)
+    has_transaction = session.sender is not None
+    events = session.answer(answer)
+    assert session.take_output() == answer.encode()
+    assert session.refused == (not answer.is_positive)
+    if answer is BUSY:
+        assert events == [TransactionDropped()] * has_transaction + [Closing("Shutting down")]
+        assert session.state is State.CLOSED
+    else:
+        assert events == []
+        assert session.state is AFTER[question][not answer.is_positive]
+        with pytest.raises(RuntimeError):
+            session.answer(OK)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_input_waits_while_a_question_is_open(question: type[object]) -> None:
+    session = session_asking(question)
+    assert session.receive(b"NO") == []
+    assert session.receive(b"OP\r\n") == []
+    assert session.buffered_bytes == 6
+    assert session.take_output() == b""
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_an_answer_overtaken_by_abort_is_ignored(question: type[object]) -> None:
+    session = session_asking(question)
+    session.abort(BUSY)
+    session.take_output()
+    assert session.question is None
+    assert session.answer(OK) == []
+    assert session.take_output() == b""
+
+
+def test_refused_first_chunk_ends_the_transaction() -> None:
+    session = session_in(State.RCPT)
+    session.receive(b"BDAT 6 LAST\r\nQUI")
+    assert session.answer(NO) == [TransactionDropped()]
+    assert session.take_output() == b""
+    assert session.receive(b"T\r\n") == []
+    assert session.take_output() == NO.encode()
+    assert session.state is State.IDLE
+
+
+def test_content_is_dropped_as_soon_as_it_is_bad_and_refused_once() -> None:
+    session = session_in(State.DATA)
+    assert session.receive(b"good\r\n") == [ContentPart(b"good")]
+    assert session.receive(b"bad\nline") == [TransactionDropped()]
+    assert session.sender is None
+    assert session.receive(b"another\nand more") == []
+    assert session.take_output() == b""
+    events = session.receive(b"\r\n.\r\n")
+    assert [type(event) for event in events] == [Refusal]
+    assert session.take_output().startswith(b"550 5.6.0 ")
+    assert session.refused == 1
+
+
+def test_what_a_shell_reads_off_the_session() -> None:
+    session = ServerSession(CONFIG)
+    assert session.take_output() == b"220 mx.test ESMTP Paperpath\r\n"
+    assert (session.helo, session.esmtp, session.sender) == (b"", False, None)
+    session.receive(b"EHLO [192.0.2.1]\r\n")
+    assert (session.helo, session.esmtp) == (b"[192.0.2.1]", True)
+    question = session.receive(b"MAIL FROM:<> SIZE=7 BODY=8BITMIME SMTPUTF8\r\n")
+    assert question == [SenderGiven(b"", 7, True, "8BITMIME")]
+    session.answer(OK)
+    assert (session.sender, session.declared_size, session.smtputf8, session.body) == (b"", 7, True, "8BITMIME")
+    session.receive(b"RCPT TO:<\xc3\xbc@h>\r\n")
+    session.answer(OK)
+    assert session.recipients == [b"\xc3\xbc@h"]
+    session.receive(b"HELO c\r\n")
+    assert (session.helo, session.esmtp, session.sender) == (b"c", False, None)
+    assert (session.declared_size, session.smtputf8, session.body) == (0, False, "7BIT")
+    assert session.bytes_in == len(b"EHLO [192.0.2.1]\r\nMAIL FROM:<> SIZE=7 BODY=8BITMIME SMTPUTF8\r\n") + 16 + 8
+
+
+def test_replies_to_pipelined_commands_come_in_one_piece() -> None:
+    session = session_in(State.IDLE)
+    session.receive(b"NOOP\r\nRSET\r\nNOOP\r\n")
+    assert session.take_output() == b"250 2.0.0 OK\r\n250 2.0.0 Flushed\r\n250 2.0.0 OK\r\n"
+    assert session.take_output() == b""
+
+
+def test_an_endless_line_is_not_kept() -> None:
+    session = session_in(State.IDLE)
+    for _ in range(1000):
+        session.receive(b"x" * 1000)
+        assert session.buffered_bytes <= 2048
+    session.receive(b"\r\n")
+    assert session.take_output() == b"500 5.5.2 Line too long\r\n"
+
+
+def test_recipients_of_one_transaction_are_not_those_of_the_next() -> None:
+    session = session_in(State.RCPT)
+    recipients = session.recipients
+    session.receive(b"RSET\r\n")
+    assert recipients == [b"b@h"]
+
+
+def test_extensions_can_be_added() -> None:
+    config = ServerConfig(b"mx.test", 5, 1, (*CONFIG.extensions, b"STARTTLS"))
+    assert config.ehlo_reply.endswith(b"250-SIZE 5\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n"
+                                      b"250-CHUNKING\r\n250 STARTTLS\r\n")  # fmt: skip
+    assert ServerConfig(b"mx.test", 5, 1, ()).ehlo_reply == b"250 mx.test\r\n"
