@@ -211,9 +211,7 @@ def test_a_destination_is_due_when_its_first_recipient_is(store: Store) -> None:
     assert due(store, NOW + 2) == []
     with store.transaction():
         assert store.next_due(NOW) == NOW + 3
-        assert store.due_destinations(NOW + 9, 9, frozenset()) == [
-            DestinationDue("remote", "example.net", NOW + 3)
-        ]
+        assert store.due_destinations(NOW + 9, 9, frozenset()) == [DestinationDue("remote", "example.net", NOW + 3)]
 
 
 @pytest.mark.parametrize("act", ["hold", "remove"])
@@ -385,9 +383,7 @@ def test_an_exception_undoes_all_of_the_transaction(store: Store) -> None:
 
 
 def test_opening_voids_claims_and_names_them(engine: Engine, store: Store, tmp_path: Path) -> None:
-    accept(
-        store, new(1, to("a@example.net", claimed=True), to("b@example.net")), new(2, to("c@else.example"))
-    )
+    accept(store, new(1, to("a@example.net", claimed=True), to("b@example.net")), new(2, to("c@else.example")))
     claim(store, "else.example")
     store.close()
     store = engine.make(str(tmp_path))

@@ -140,9 +140,7 @@ class SqliteStore:
 
     def accept(self, messages: Sequence[NewMessage]) -> None:
         bringing = [new for new in messages if not new.shares]
-        self._database.each(
-            sql.ADD_CONTENT, [(new.message, new.size, new.file, new.content) for new in bringing]
-        )
+        self._database.each(sql.ADD_CONTENT, [(new.message, new.size, new.file, new.content) for new in bringing])
         self._add_messages([(new.message, new) for new in bringing])
         for new in messages:
             if new.shares:
@@ -182,9 +180,7 @@ class SqliteStore:
             for number, to in enumerate(new.recipients):
                 waits = None if to.claimed else self._lines.join(to.channel, to.destination, birth)
                 claimed += to.claimed
-                rows.append(
-                    (message, number, waits, to.claimed, birth, to.channel, to.destination, to.address)
-                )
+                rows.append((message, number, waits, to.claimed, birth, to.channel, to.destination, to.address))
         self._database.each(sql.ADD_RECIPIENT, rows)
         self._count(0, len(rows), claimed, 0)
 
@@ -220,9 +216,7 @@ class SqliteStore:
         sender, trace, body, size, birth, smtputf8, file = row
         for start in range(0, len(recipients), most):
             group = tuple(recipients[start : start + most])
-            yield Claimed(
-                message, sender, trace, body, size, birth, bool(smtputf8), file, channel, destination, group
-            )
+            yield Claimed(message, sender, trace, body, size, birth, bool(smtputf8), file, channel, destination, group)
 
     # --- settle --------------------------------------------------------------------------------------------
 

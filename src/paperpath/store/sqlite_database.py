@@ -122,6 +122,7 @@ class Database:
         """Copy the log into the file once it is long.  Without room for that, the log simply goes on."""
         if self._log_pages < schema.CHECKPOINT_PAGES or self._connection is None:
             return
+        self._log_pages = 0
         try:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.FullError:

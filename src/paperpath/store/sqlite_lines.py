@@ -71,9 +71,7 @@ class Lines:
             if not wrong:
                 return [DestinationDue(channel, name, due) for _, channel, name, due in rows]
 
-    def _first_rows(
-        self, now: int, most: int, skip: frozenset[tuple[str, str]]
-    ) -> list[tuple[int, str, str, int]]:
+    def _first_rows(self, now: int, most: int, skip: frozenset[tuple[str, str]]) -> list[tuple[int, str, str, int]]:
         found: list[tuple[int, str, str, int]] = []
         cursor = self._database.cursor(sql.DESTINATIONS_DUE, (now,))
         while len(found) < most and (row := cursor.fetchone()) is not None:

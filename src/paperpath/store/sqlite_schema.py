@@ -24,7 +24,7 @@ VERSION = 1
 """``PRAGMA user_version``: changes with the tables."""
 
 PAGE_BYTES = 16384
-"""Measured with bodies of 4 KB in batches of 20; smaller pages chain overflow pages, larger ones log more."""
+"""Measured: all sizes cost the same CPU with bodies of 4 KB; larger bodies favour this one, a third below 4096."""
 
 CACHE_KIB = 32 * 1024
 """Holds the upper pages of every tree with a million recipients waiting."""
@@ -33,7 +33,7 @@ LOG_KEEP_BYTES = 64 * 1024 * 1024
 """The log is cut back to this after a long transaction made it longer."""
 
 CHECKPOINT_PAGES = 1000
-"""Pages in the log that call for a checkpoint."""
+"""Pages in the log that call for a checkpoint, 16 MB: the commit that makes it takes 3 to 10 ms longer."""
 
 _TABLES = """
 CREATE TABLE content (
@@ -71,9 +71,7 @@ INSERT INTO total VALUES (0, 0, 0, 0);
 """
 
 ADD_CONTENT = "INSERT INTO content (id, refs, size, file, body) VALUES (?, 1, ?, ?, ?)"
-ADD_MESSAGE = (
-    "INSERT INTO message (id, content, birth, smtputf8, origin, sender, trace) VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
+ADD_MESSAGE = "INSERT INTO message (id, content, birth, smtputf8, origin, sender, trace) VALUES (?, ?, ?, ?, ?, ?, ?)"
 ADD_RECIPIENT = (
     "INSERT INTO recipient (message, number, waits, claimed, due, channel, destination, address)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
