@@ -109,3 +109,19 @@ tell(
         "space": [1 << 40, 1 << 40],
         "too_many": "EMFILE",
     }
+
+
+def test_file_limit_goes_up_to_what_is_allowed() -> None:
+    told = run_child(
+        """
+import resource as r
+from paperpath.system.privileges import raise_file_limit
+if os.geteuid() == 0:
+    from paperpath.system.privileges import drop_to
+    drop_to("nobody")
+r.setrlimit(r.RLIMIT_NOFILE, (50, 100))
+raise_file_limit(200)
+tell(files=r.getrlimit(r.RLIMIT_NOFILE))
+"""
+    )
+    assert told == {"files": [100, 100]}
