@@ -5,12 +5,12 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench import backlog
+from bench import backlog, privileges
 from bench.measure import count_files
 from bench.peers import SINK_DOMAIN, Job
 from bench.programs import free_port, run, running, wait_for_port, wait_for_text
@@ -55,30 +55,40 @@ class Paperpath:
         return "" if self.program.exists() else f"{self.program} is not installed"
 
     def version(self) -> str:
-        """What `paperpath --version` says."""
-        return run(self.program, "--version").split()[-1]
+        """What `paperpath --version` says, and as whom it runs here."""
+        users = "separate users" if privileges.possible(self.folder) else "all processes as the caller"
+        return f"{run(self.program, '--version').split()[-1]}, {users}"
 
     @contextmanager
     def running(self, job: Job) -> Iterator[RunningPaperpath]:
         """Start it with an empty queue and mailbox."""
         home, port = self.folder / "home", free_port()
-        account = f"{_ACCOUNT}@{_DOMAIN}"
-        listen = f"smtp=127.0.0.1:{port}"
+        try:
+            config = self._init(home, port, job)
+            users = privileges.separate(config) if privileges.possible(self.folder) else nullcontext()
+            with users, self._serving(config, port) as pid:
+                maildir = home / "state" / "mail" / _DOMAIN / _ACCOUNT / "Maildir"
+                yield RunningPaperpath(port=port, pid=pid, program=self.program, config=config, maildir=maildir)
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
+
+    def _init(self, home: Path, port: int, job: Job) -> Path:
+        account, listen = f"{_ACCOUNT}@{_DOMAIN}", f"smtp=127.0.0.1:{port}"
         run(self.program, "init", home, "--hostname", f"mx.{_DOMAIN}", "--account", account, "--listen", listen)
         config = home / "paperpath.toml"
         config.write_text(with_job(config.read_text(), job))
         if job.backlog:
             backlog.fill(home / "state" / "queue", job.backlog)
-        try:
-            log = self.logs / f"paperpath-{port}"
-            argv: list[str | Path] = [self.program, "serve", "--config", config]
-            with running(argv, output=self.logs / f"paperpath-{port}.output", errors=log) as process:
-                wait_for_text(log, b"service.ready", process, _READY_S)
-                wait_for_port(port, _READY_S)
-                maildir = home / "state" / "mail" / _DOMAIN / _ACCOUNT / "Maildir"
-                yield RunningPaperpath(port=port, pid=process.pid, program=self.program, config=config, maildir=maildir)
-        finally:
-            shutil.rmtree(home)
+        return config
+
+    @contextmanager
+    def _serving(self, config: Path, port: int) -> Iterator[int]:
+        """Run the service; yield the supervisor's process id once it is ready."""
+        output, log = self.logs / f"paperpath-{port}.output", self.logs / f"paperpath-{port}"
+        with running([self.program, "serve", "--config", config], output=output, errors=log) as process:
+            wait_for_text(log, b"service.ready", process, _READY_S)
+            wait_for_port(port, _READY_S)
+            yield process.pid
 
 
 def with_job(config: str, job: Job) -> str:
