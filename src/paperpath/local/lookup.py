@@ -50,6 +50,8 @@ class Identity:
 
     user: str
     folder: str
+    become: bool
+    """Whether that is to be another user than this process is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,9 @@ class Accounts:
     mail: str
     mail_user: str
     mailbox_domains: frozenset[bytes]
-    own_uid: int
-    """0: can deliver as any user.  Otherwise only as this one."""
+    delivers_as: int | None
+    """0: as any user.  Another id: as that user only.  None: as no system account; the mailboxes are always
+    there."""
     find_user: Callable[[str], User | None] = find_user
     stat: Callable[[str], os.stat_result] = os.stat
 
@@ -77,15 +80,15 @@ class Accounts:
     def identity(self, worker: str) -> Identity:
         """Return whom to start the worker of this name as.  Raises CannotTell."""
         if worker == MAILBOXES:
-            return Identity(self.mail_user, self.mail)
+            return Identity(self.mail_user, self.mail, become=self.delivers_as == 0)
         try:
-            user = self._eligible(os.fsencode(worker.removeprefix(_USER_PREFIX)))
+            user = self._eligible(worker.removeprefix(_USER_PREFIX).encode("utf-8", "replace"))
         except OSError as error:
             raise CannotTell(f"looking for the account: {error.strerror}") from error
         if user is None or worker != _USER_PREFIX + user.name:
             raise CannotTell("no worker has this name")
         self._check_own(user)
-        return Identity(user.name, user.home)
+        return Identity(user.name, user.home, become=self.delivers_as == 0)
 
     def _mailbox(self, local: bytes, domain: bytes) -> Recipient | None:
         for name in _without_tag(local):
@@ -125,8 +128,8 @@ class Accounts:
         return User(user.name, user.uid, user.gid, os.path.normpath(user.home))
 
     def _check_own(self, user: User) -> None:
-        if self.own_uid not in {0, user.uid}:
-            raise CannotTell(f"delivering to {user.name} needs the service to run as root")
+        if self.delivers_as not in {0, user.uid}:
+            raise CannotTell(f"delivering to {user.name} needs root, and separate users")
 
     def _check_maildir(self, home: str) -> None:
         try:

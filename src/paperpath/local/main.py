@@ -31,7 +31,6 @@ from paperpath.wire.accounts import (
 from paperpath.wire.frame import VERSION, Hello
 
 _LOOKUP, _WORKERS = "lookup", "workers"
-_NOBODY = -1
 _FRAME_MOST_BYTES = 4096
 """A question is an address; nobody needs more of a process that is root."""
 
@@ -53,7 +52,6 @@ class Local:
         users = {_LOOKUP: settings.lookup_users, _WORKERS: settings.worker_users}
         if not {name for name, _ in listeners} <= users.keys():
             raise ValueError("a listener that local does not know")
-        self._change_user = settings.change_user
         self._accounts = _accounts(settings, self._uid)
         self._stop_accepting()
         for name, sock in listeners:
@@ -119,7 +117,7 @@ class Local:
             if self._draining:
                 raise CannotTell("the service is stopping")
             identity = self._accounts.identity(frame.worker)
-            ours = await self._workers.start(frame.worker, identity, change_user=self._change_user)
+            ours = await self._workers.start(frame.worker, identity)
         except CannotTell as error:
             channel.send(Unknown(frame.ticket, str(error)))
             return
@@ -131,5 +129,5 @@ def _accounts(settings: LocalSettings, uid: int) -> Accounts:
     # Workers compare folders by name, so a folder has one name only.
     mail = os.path.normpath(settings.mail)
     # Root that may not change user (a trial run) delivers to nobody's home: as root it would write anywhere.
-    deliverer = uid if settings.change_user or uid != 0 else _NOBODY
-    return Accounts(mail, settings.mail_user, settings.mailbox_domains, deliverer)
+    delivers_as = uid if settings.change_user or uid != 0 else None
+    return Accounts(mail, settings.mail_user, settings.mailbox_domains, delivers_as)

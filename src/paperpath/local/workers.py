@@ -25,7 +25,7 @@ class Workers:
         self._log = log
         self._living: dict[str, tuple[Process, asyncio.Future[None]]] = {}
 
-    async def start(self, name: str, identity: Identity, *, change_user: bool) -> socket.socket:
+    async def start(self, name: str, identity: Identity) -> socket.socket:
         """Start the worker and return our end of the conversation with it.
 
         One that ends within seconds is waited for.  Raises CannotTell where there is no room, or its name is
@@ -42,7 +42,7 @@ class Workers:
         with theirs:
             arguments = [str(theirs.fileno()), identity.folder, identity.user, self._log_form()]
             try:
-                process = spawn(_MODULE, arguments, [theirs.fileno()], identity.user if change_user else None, {})
+                process = spawn(_MODULE, arguments, [theirs.fileno()], identity.user if identity.become else None, {})
             except OSError as error:
                 ours.close()
                 raise CannotTell(f"the worker could not be started: {error.strerror or error}") from error
