@@ -8,6 +8,7 @@ nothing is kept but its first bytes.
 `smtp_server` adds what commands mean and what content is.
 """
 
+from abc import ABC, abstractmethod
 from typing import Final
 
 from paperpath.base.limits import COMMAND_LINE_MOST_BYTES
@@ -36,7 +37,7 @@ _START_BYTES: Final = 16
 _DROPPED: Final = TransactionDropped()
 
 
-class Conversation:
+class Conversation(ABC):
     """Lines, replies, events and the transaction's data; how a session ends."""
 
     __slots__ = (
@@ -99,9 +100,9 @@ class Conversation:
         else:
             self._at = end
 
+    @abstractmethod
     def _execute(self, line: bytes) -> None:
         """Do what a well-formed line says; it comes without its CR LF."""
-        raise NotImplementedError
 
     def _take_line(self) -> bool:
         """Execute one command; returns whether there was one."""

@@ -342,17 +342,16 @@ class ServerSession(Conversation):
         octets = self._buffer[self._at : end]
         self._consume(end)
         self._chunk_left -= len(octets)
-        if (decoder := self._chunks) is not None and self._chunk_refusal is None:
-            part = decoder.feed(octets)
-            self._pass_on(part, decoder.refusal)
+        if (decoder := self._chunks) is not None:
+            self._pass_on(decoder.feed(octets), decoder.refusal)
         if not self._chunk_left:
-            self._end_chunk(decoder)
+            self._end_chunk()
         return True
 
-    def _end_chunk(self, decoder: ChunkDecoder | None) -> None:
+    def _end_chunk(self) -> None:
         """RFC 3030 2: a reply to each chunk; one that is refused ends the transaction, and so refuses all others."""
-        refusal = self._chunk_refusal
-        if decoder is not None and refusal is None:
+        decoder = self._chunks
+        if decoder is not None:
             if self._is_last_chunk:
                 decoder.finish()
             elif decoder.refusal is None:
@@ -361,12 +360,12 @@ class ServerSession(Conversation):
                 return
             self._chunks = None
             self._end_content(decoder.size, decoder.refusal)
-        elif isinstance(refusal, Refusal):
-            self._end_content(0, refusal)
+        elif isinstance(self._chunk_refusal, Refusal):
+            self._end_content(0, self._chunk_refusal)
         else:
-            assert refusal is not None
+            assert self._chunk_refusal is not None
             self.state = _IDLE
-            self._output.append(refusal.encode())
+            self._output.append(self._chunk_refusal.encode())
 
 
 _Step = Callable[[ServerSession, bytes], None]
@@ -382,8 +381,8 @@ def _refusing_data(refusal: Refusal) -> _Step:
 
 def _refusing_chunk(refusal: Refusal) -> _Step:
     def step(session: ServerSession, argument: bytes) -> None:
-        if session._start_chunk(argument, refusal):
-            session._drop_transaction()
+        session._start_chunk(argument, refusal)
+        session._drop_transaction()
 
     return step
 

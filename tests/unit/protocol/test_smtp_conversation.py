@@ -57,23 +57,36 @@ def test_last_fault_and_a_reason_of_its_own_close_once() -> None:
     assert [type(event) for event in events] == [Refusal, Closing]
 
 
-@pytest.mark.parametrize(
-    "progress",
-    [
-        b"MAIL FROM:<a@c>\r\n",
-        b"RCPT TO:<b@h>\r\n",
-        b"DATA\r\n.\r\n",
-    ],
-)
-def test_faults_are_forgiven_by_progress(progress: bytes) -> None:
+def test_faults_are_forgiven_by_progress() -> None:
     session = fresh()
     for step in (b"MAIL FROM:<a@c>\r\n", b"RCPT TO:<b@h>\r\n", b"DATA\r\n.\r\n"):
-        if step == progress:
-            for _ in range(FAULTS_MOST - 1):
-                session.receive(b"XYZZY\r\n")
+        for _ in range(FAULTS_MOST - 1):
+            session.receive(b"XYZZY\r\n")
         session.receive(step)
         while session.question is not None:
             session.answer(reply(250, "2.0.0", "OK"))
-    for _ in range(FAULTS_MOST - 1):
-        session.receive(b"XYZZY\r\n")
-    assert not session.is_closed
+        assert not session.is_closed
+
+
+@pytest.mark.parametrize("start", [b"BDAT 5 ", b"bdat\t5 ", b"  BDAT"])
+def test_octets_behind_an_unreadable_bdat_are_not_commands(start: bytes) -> None:
+    session = fresh()
+    assert session.receive(start + b"x" * 3000 + b"\r\n") == [LINE_TOO_LONG, Closing("chunk of unknown size")]
+
+
+@pytest.mark.parametrize("line", [b"DATA " + b"x" * 3000, b"DATA\tx", b" data"])
+def test_input_behind_an_unreadable_data_is_not_commands(line: bytes) -> None:
+    session = fresh()
+    events = session.receive(line + b"\r\nN")
+    assert events[1:] == [Closing("pipelining past a refused DATA")]
+    session = fresh()
+    assert len(session.receive(line + b"\r\n")) == 1
+    assert session.receive(b"NOOP\r\n") == []
+    assert session.take_output().endswith(b"250 2.0.0 OK\r\n")
+
+
+def test_output_is_taken_once_and_whole() -> None:
+    session = ServerSession(CONFIG)
+    session.receive(b"NOOP\r\n")
+    assert session.take_output() == b"220 mx.test ESMTP Paperpath\r\n250 2.0.0 OK\r\n"
+    assert session.take_output() == b""

@@ -3,6 +3,7 @@
 import pytest
 
 from paperpath.base.reply import Reply, reply
+from paperpath.protocol.smtp_refusals import BARE_LINE_END, TOO_BIG
 from paperpath.protocol.smtp_server import (
     R354_START_INPUT,
     Closing,
@@ -240,6 +241,57 @@ def test_what_a_shell_reads_off_the_session() -> None:
     assert (session.helo, session.esmtp, session.sender) == (b"c", False, None)
     assert (session.declared_size, session.smtputf8, session.body) == (0, False, "7BIT")
     assert session.bytes_in == len(b"EHLO [192.0.2.1]\r\nMAIL FROM:<> SIZE=7 BODY=8BITMIME SMTPUTF8\r\n") + 16 + 8
+
+
+@pytest.mark.parametrize(
+    ("state", "line", "code"),
+    [
+        (State.IDLE, b"EHLO", 501),
+        (State.IDLE, b"HELO " + b"x" * 256, 501),
+        (State.IDLE, b"MAIL FROM:<a@c> SIZE=1001", 552),
+        (State.MAIL, b"RCPT TO:<>", 501),
+        (State.RCPT, b"DATA now", 501),
+    ],
+)
+def test_bad_arguments_change_nothing(state: State, line: bytes, code: int) -> None:
+    session = session_in(state)
+    assert [type(event) for event in session.receive(line + b"\r\n")] == [Refusal]
+    assert session.take_output().startswith(b"%d " % code)
+    assert session.state is state
+
+
+@pytest.mark.parametrize("state", [State.IDLE, State.MAIL, State.RCPT, State.CHUNKS])
+def test_bdat_without_a_size_ends_the_session(state: State) -> None:
+    session = session_in(state)
+    events = session.receive(b"BDAT\r\nNOOP\r\n")
+    assert [type(event) for event in events if event != TransactionDropped()] == [Refusal, Closing]
+    assert [line[:3] for line in session.take_output().splitlines()] == [b"501", b"421"]
+
+
+def test_one_recipient_too_many() -> None:
+    session = session_in(State.RCPT)
+    for answer in (OK, OK):
+        session.receive(RCPT)
+        session.answer(answer)
+    assert session.receive(RCPT) == [Refusal(reply(452, "4.5.3", "Too many recipients"), "too many recipients")]
+    assert len(session.recipients) == 3
+
+
+def test_input_behind_a_refused_data_ends_the_session() -> None:
+    session = session_asking(ContentStart)
+    session.receive(b"x")
+    assert session.answer(NO) == [TransactionDropped(), Closing("pipelining past a refused DATA")]
+
+
+def test_chunks() -> None:
+    session = session_in(State.CHUNK)
+    assert session.receive(b"a\r\nb") == [ContentPart(b"a\nb")]
+    assert session.receive(b"x" * 4995) == [TransactionDropped()]
+    assert session.take_output() == b""
+    assert session.receive(b"x") == [TOO_BIG]
+    assert session.take_output().startswith(b"552 5.3.4 ")
+    session = session_in(State.CHUNKS)
+    assert session.receive(b"BDAT 1\r\naBDAT 1 LAST\r\n\r") == [ContentPart(b"a"), TransactionDropped(), BARE_LINE_END]
 
 
 def test_replies_to_pipelined_commands_come_in_one_piece() -> None:
