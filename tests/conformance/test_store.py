@@ -144,7 +144,7 @@ def test_a_recipient_born_under_way_is_not_offered(store: Store) -> None:
     assert rows(claim(store)) == [(1, 1)]
 
 
-def test_a_claim_takes_oldest_due_first_and_no_more_than_asked(store: Store) -> None:
+def test_a_claim_takes_oldest_due_first_and_no_more_groups_than_asked(store: Store) -> None:
     accept(store, new(3, birth=NOW - 1), new(1, birth=NOW), new(2, birth=NOW - 2))
     assert rows(claim(store, most=2)) == [(2, 0), (3, 0)]
     assert rows(claim(store, most=2)) == [(1, 0)]
@@ -162,6 +162,28 @@ def test_a_group_has_at_most_per_message_recipients(store: Store) -> None:
         groups = store.claim("remote", "example.net", NOW, 100, 2)
     assert [(group.message, len(group.recipients)) for group in groups] == [(1, 2), (1, 2), (1, 1), (2, 1)]
     assert sorted(rows(groups)) == [(1, at) for at in range(5)] + [(2, 0)]
+
+
+def test_what_is_beyond_the_last_group_stays(store: Store) -> None:
+    accept(store, new(1, *(to(f"{at}@example.net") for at in range(5))), new(2))
+    with store.transaction():
+        first = store.claim("remote", "example.net", NOW, 2, 2)
+        second = store.claim("remote", "example.net", NOW, 2, 2)
+        third = store.claim("remote", "example.net", NOW, 2, 2)
+    assert [rows(groups) for groups in (first, second, third)] == [
+        [(1, 0), (1, 1), (1, 2), (1, 3)],
+        [(1, 4), (2, 0)],
+        [],
+    ]
+
+
+def test_recipients_of_one_message_due_at_other_times_share_a_group(store: Store) -> None:
+    accept(store, new(1, to("a@example.net"), to("b@example.net")), new(2, birth=NOW + 1))
+    claim(store)
+    settle(store, Defer(1, 0, NOW, "no"), Defer(1, 1, NOW + 2, "no"))
+    with store.transaction():
+        groups = store.claim("remote", "example.net", NOW + 2, 2, 2)
+    assert [rows([group]) for group in groups] == [[(1, 0), (1, 1)], [(2, 0)]]
 
 
 def test_the_channel_is_part_of_the_destination(store: Store) -> None:
@@ -495,7 +517,7 @@ def test_retry_of_a_held_message_waits_for_its_release(store: Store) -> None:
 
 
 def test_looking_at_a_message(store: Store) -> None:
-    accept(store, new(1, to("a@example.net"), to("b@else.example"), to("c@else.example"), content=b"12345"))
+    accept(store, new(1, to("a@example.net"), to("b@else.example"), to("c@third.example"), content=b"12345"))
     claim(store)
     settle(store, Defer(1, 0, LATER, "connection refused"), now=NOW + 5)
     claim(store, "else.example", most=1)

@@ -10,7 +10,7 @@ The law, which every engine keeps and `tests/conformance` checks:
 5.  A claim belongs to this opening of the store.  ``open`` voids the claims of the one before and counts
     them: each is a delivery that may have happened without our knowing.
 6.  Content is stored once however many messages share it, and lives exactly as long as one message needs it.
-7.  A claim takes what is due, oldest due first, and never more for one destination than it is asked for.
+7.  A claim takes what is due, oldest due first, and never more groups than it is asked for.
 8.  A held message is not claimed; what is under way when it is held may still settle.
 9.  After an error from ``commit`` that says the disk lied (`StoreBroken`), the engine refuses everything.
 
@@ -190,10 +190,11 @@ class Store(Protocol):
         belongs to the store once the commit has returned, and to the caller until then.  Raises ContentGone.
         """
 
-    def claim(self, channel: str, destination: str, now: int, most: int, per_message: int) -> list[Claimed]:
-        """Take up to ``most`` due recipients of one destination, oldest due first, grouped by message.
+    def claim(self, channel: str, destination: str, now: int, most: int, per_group: int) -> list[Claimed]:
+        """Take due recipients of one destination, oldest due first, as up to ``most`` groups.
 
-        A group has at most ``per_message`` recipients; a message with more comes as several groups.
+        A group holds recipients of one message, ``per_group`` at most; a message with more comes as several
+        groups.  Fewer than ``most`` groups mean that nothing else is due there.
         """
 
     def due_destinations(self, now: int, most: int, skip: frozenset[tuple[str, str]]) -> list[DestinationDue]:

@@ -15,8 +15,10 @@ Left to others
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from paperpath.store import sqlite_look as look
 from paperpath.store import sqlite_schema as sql
@@ -29,6 +31,7 @@ from paperpath.store.contract import (
     Finish,
     Interrupted,
     NewMessage,
+    StoreUnusable,
     Totals,
 )
 from paperpath.store.sqlite_database import Database, Value
@@ -69,14 +72,16 @@ class SqliteStore:
     # --- opening, closing, transactions --------------------------------------------------------------------
 
     def open(self, now: int = 0) -> tuple[Interrupted, ...]:
-        make_folders_durably(self.content_folder)
-        self._database.open()
         try:
+            make_folders_durably(self.content_folder)
+            self._database.open()
             with self.transaction():
                 interrupted = self._void_claims(now)
                 self._remove_orphans()
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, OSError):
+                raise StoreUnusable(f"{error.filename}: {error.strerror}: check its owner and mode") from error
             raise
         return interrupted
 
@@ -95,9 +100,10 @@ class SqliteStore:
 
     def _remove_orphans(self) -> None:
         """Remove files that no row names: the process before this one died before their commit."""
-        for name in os.listdir(self.content_folder):
-            if self._database.one(sql.FIND_FILE, (name,)) is None:
-                remove_if_there(os.path.join(self.content_folder, name))
+        with os.scandir(self.content_folder) as entries:
+            for entry in entries:
+                if entry.is_file() and self._database.one(sql.FIND_FILE, (entry.name,)) is None:
+                    remove_if_there(entry.path)
 
     def close(self) -> None:
         self._forget()
@@ -116,10 +122,15 @@ class SqliteStore:
             if verdict is error:
                 raise
             raise verdict from error
-        for name in self._unneeded:
-            remove_if_there(os.path.join(self.content_folder, name))
-        self._unneeded.clear()
+        self._remove_unneeded()
         self._database.checkpoint_if_long()
+
+    def _remove_unneeded(self) -> None:
+        for name in self._unneeded:
+            # The commit stands, so nobody may be told that it failed; what stays is an orphan at the next opening.
+            with suppress(OSError):
+                remove_if_there(os.path.join(self.content_folder, name))
+        self._unneeded.clear()
 
     def _forget(self) -> None:
         self._changes = [0, 0, 0, 0]
@@ -192,11 +203,11 @@ class SqliteStore:
     def next_due(self, now: int) -> int | None:
         return self._lines.next_due(now)
 
-    def claim(self, channel: str, destination: str, now: int, most: int, per_message: int) -> list[Claimed]:
+    def claim(self, channel: str, destination: str, now: int, most: int, per_group: int) -> list[Claimed]:
         place = self._lines.place(channel, destination)
         if place is None or place[1] > now:
             return []
-        rows = self._database.all(sql.CLAIMABLE, (place[0], now, most))
+        rows = self._claimable(place[0], now, most, per_group)
         taken = self._database.each(sql.CLAIM, [(message, number) for message, number, _, _ in rows])
         self._count(0, 0, taken, 0)
         self._lines.correct(channel, destination, *place)
@@ -206,8 +217,22 @@ class SqliteStore:
         return [
             group
             for message, recipients in by_message.items()
-            for group in self._groups(message, channel, destination, recipients, per_message)
+            for group in self._groups(message, channel, destination, recipients, per_group)
         ]
+
+    def _claimable(self, destination: int, now: int, most: int, per_group: int) -> list[Any]:
+        """Return the rows of the first ``most`` groups, reading no further than they reach."""
+        rows: list[Any] = []
+        groups = 0
+        sizes: Counter[int] = Counter()
+        for row in self._database.cursor(sql.CLAIMABLE, (destination, now, most * per_group)):
+            if sizes[row[0]] % per_group == 0:
+                groups += 1
+                if groups > most:
+                    break
+            sizes[row[0]] += 1
+            rows.append(row)
+        return rows
 
     def _groups(
         self, message: int, channel: str, destination: str, recipients: list[ClaimedRecipient], most: int

@@ -86,6 +86,8 @@ class Database:
         """Run a statement for each of ``rows``; return how many rows of tables it changed in all."""
         if self._connection is None or self._trouble:
             raise StoreBroken(self._trouble)
+        if not rows:
+            return 0
         before = self._connection.total_changes()
         self._connection.executemany(statement, rows)
         return self._connection.total_changes() - before

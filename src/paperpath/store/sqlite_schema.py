@@ -78,7 +78,7 @@ ADD_RECIPIENT = (
 )
 ADD_HISTORY = "INSERT INTO history (message, line, at, text) VALUES (?, ?, ?, ?)"
 COUNT_NOTES = "UPDATE message SET notes = notes + ? WHERE id = ? RETURNING notes"
-DROP_OLD_HISTORY = "DELETE FROM history WHERE message = ? AND line <= ?"
+DROP_OLD_HISTORY = "DELETE FROM history WHERE message = ? AND line < ?"
 
 FIND_FILE = "SELECT 1 FROM content WHERE file = ? AND file <> ''"
 FIND_CONTENT = "SELECT content FROM message WHERE id = ?"

@@ -1,12 +1,13 @@
 """What the SQLite engine remembers and bounds; what it promises is in tests/conformance."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from paperpath.store import sqlite
-from paperpath.store.contract import Defer, Finish, NewMessage, NewRecipient
+from paperpath.store.contract import Defer, Finish, NewMessage, NewRecipient, StoreUnusable
 from paperpath.store.sqlite import SqliteStore
 
 NOW = 1_000_000
@@ -96,11 +97,52 @@ def test_what_an_attempt_came_to_is_cut(store: SqliteStore) -> None:
     assert view.history[1].text == "y" * sqlite.LAST_MOST
 
 
-def test_an_opening_that_fails_lets_go_of_the_file(tmp_path: Path) -> None:
-    (tmp_path / "content" / "orphan").mkdir(parents=True)
+def test_an_opening_that_fails_lets_go_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "content").mkdir()
+    (tmp_path / "content" / "orphan").touch()
     store = SqliteStore(str(tmp_path))
-    with pytest.raises(OSError, match="orphan"):
-        store.open(NOW)
-    (tmp_path / "content" / "orphan").rmdir()
+
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite, "remove_if_there", refuse)
+        with pytest.raises(StoreUnusable, match="orphan: Permission denied"):
+            store.open(NOW)
+    store.open(NOW)
+    assert not (tmp_path / "content" / "orphan").exists()
+    store.close()
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnusable, match="file"):
+        SqliteStore(str(tmp_path / "file")).open(NOW)
+
+
+def test_folders_in_the_content_folder_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "content" / "lost+found").mkdir(parents=True)
+    store = SqliteStore(str(tmp_path))
     store.open(NOW)
     store.close()
+    assert (tmp_path / "content" / "lost+found").is_dir()
+
+
+def test_a_file_that_cannot_be_removed_does_not_undo_the_commit(store: SqliteStore) -> None:
+    os.mkdir(os.path.join(store.content_folder, "f"))
+    with store.transaction():
+        store.accept([new(1, file="f")])
+    with store.transaction():
+        store.settle([], [Finish(1, 0)])
+    with store.transaction():
+        assert store.messages_after(0, 9) == []
+
+
+def test_history_keeps_exactly_the_newest(store: SqliteStore) -> None:
+    with store.transaction():
+        store.accept([new(1)])
+        for at in range(sqlite.HISTORY_MOST + 7):
+            store.retry(1, NOW, f"{at}")
+        view = store.get(1, 1)
+    assert view is not None
+    assert [line.text for line in view.history] == [f"{at}" for at in range(7, sqlite.HISTORY_MOST + 7)]
