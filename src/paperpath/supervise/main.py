@@ -44,7 +44,7 @@ class Supervisor:
 
     def __init__(self, path: str, plan: Plan) -> None:
         self._path, self._plan = path, plan
-        self._log = new_log("supervise")
+        self._log = new_log("supervise", as_json=plan.log_as_json)
         self._sockets: dict[str, socket.socket] = {}
         self._children: list[Child] = []
         self._orders: asyncio.Queue[str] = asyncio.Queue()
@@ -105,9 +105,7 @@ class Supervisor:
 
     async def _wait_ready(self) -> None:
         """Say that the service is there when every process has taken its settings; one that fails is started again."""
-        for child in self._children:
-            while (await child.ready()) is not None:
-                pass
+        await asyncio.gather(*(_until_ready(child) for child in self._children))
         listeners = ", ".join(door.name for door in self._plan.doors if " " in door.name)
         self._log.emit(events.ServiceReady(listeners=listeners, privileges=self._plan.privileges))
         notify("READY=1")
@@ -123,6 +121,7 @@ class Supervisor:
             self._log.emit(events.ReloadRefused(reason=str(error)))
         else:
             self._plan = plan
+            self._log.as_json = plan.log_as_json
             self._log.emit(events.ServiceReloaded(file=self._path))
         self._close_unused(self._plan)
         notify("READY=1")
@@ -154,6 +153,11 @@ class Supervisor:
             await asyncio.gather(*(child.stop(left) for child in self._children if child.part.role == role))
         self._log.emit(events.ServiceStopped(duration_s=monotonic() - began))
         self._log.flush()
+
+
+async def _until_ready(child: Child) -> None:
+    while (await child.ready()) is not None:
+        pass
 
 
 def _open(door: Door) -> socket.socket:

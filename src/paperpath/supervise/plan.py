@@ -51,6 +51,7 @@ class Plan:
     privileges: str
     """For the log: ``separate users`` or ``all as USER``."""
     grace_s: int
+    log_as_json: bool
     run: str
     folders: tuple[str, ...]
     """Made where they are missing; as root with separate users that was `paperpath init --system`."""
@@ -102,7 +103,15 @@ def make_plan(config: Config, processors: int) -> Plan:
     ]
     privileges = "separate users" if users.separate else f"all as {user_name(own_uid())}"
     state = () if users.separate else (queue_folder(config), spool_folder(config), mail_root(config))
-    return Plan(tuple(parts), inner + smtp, privileges, config.stop.grace, config.paths.run, (config.paths.run, *state))
+    return Plan(
+        parts=tuple(parts),
+        doors=inner + smtp,
+        privileges=privileges,
+        grace_s=config.stop.grace,
+        log_as_json=config.log.format == "json",
+        run=config.paths.run,
+        folders=(config.paths.run, *state),
+    )
 
 
 def _inner_doors(run: str) -> tuple[Door, ...]:

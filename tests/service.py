@@ -1,0 +1,320 @@
+"""A real Paperpath service for tests: `paperpath init`, then `paperpath serve`, in a folder of its own.
+
+    with running_service(accounts=["a@here.test"], settings={"routes": {"sink.test": "smtp://127.0.0.1:2626"}}) as service:
+        service.send("from@there.test", ["a@here.test"], "Subject: x\n\ny\n")
+        service.wait_for("delivery.delivered", recipient="a@here.test")
+        assert len(service.messages("a@here.test")) == 1
+
+All processes of a service write their log to one pipe, which tells three things without sleeping: what happened (the
+lines), when everything has ended (the end of the pipe), and which processes belong to it (those that hold the pipe).
+Deadlines here only end a wait that would never end; no test is about how long something took.
+"""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+PATIENCE_S: Final = 45.0
+HOSTNAME: Final = "mx.here.test"
+ACCOUNT: Final = "user@here.test"
+
+_PROGRAM: Final = Path(sys.executable).parent / "paperpath"
+_PORTS: Final = range(12_000, 32_000)
+"""Below the range that the kernel takes ports for connections from (ip_local_port_range)."""
+
+Line = dict[str, Any]
+Settings = Mapping[str, Any]
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on."""
+    while True:
+        port = random.SystemRandom().choice(_PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+class Service:
+    """One configuration with its state, and the service that runs on it (or does not, between ``stop`` and ``start``)."""
+
+    def __init__(self, folder: Path, accounts: Sequence[str], settings: Settings) -> None:
+        self.folder, self.port = folder, free_port()
+        self.config = folder / "paperpath.toml"
+        self.log: list[Line] = []
+        """Every line of every start so far."""
+        self.stray: list[str] = []
+        """What came on standard error and is no line of the log."""
+        self._changed = threading.Condition()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reader: threading.Thread | None = None
+        self._pipe = ""
+        listen = f"smtp=127.0.0.1:{self.port}"
+        named = [word for account in accounts for word in ("--account", account)]
+        self.run("init", str(folder), "--hostname", HOSTNAME, "--listen", listen, *named, config=False)
+        self.configure({"log": {"format": "json"}, "stop": {"grace": 10}})
+        self.configure(settings)
+
+    # Its configuration
+
+    def configure(self, settings: Settings) -> None:
+        """Change the file: tables are merged, everything else is replaced."""
+        self.config.write_text(_toml(_merged(tomllib.loads(self.config.read_text()), settings)))
+
+    def run(self, *words: str, config: bool = True, expect: int | None = 0) -> str:
+        """Run ``paperpath WORDS``; return what it printed."""
+        option = ["--config", str(self.config)] if config else []
+        done = subprocess.run(
+            [_PROGRAM, *words, *option], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S
+        )
+        assert expect is None or done.returncode == expect, f"paperpath {words}: {done.returncode}\n{done.stderr}"
+        return done.stdout
+
+    def queue(self, *words: str) -> Any:
+        """Run ``paperpath queue WORDS --json``; return what it said."""
+        return json.loads(self.run("queue", *words, "--json"))
+
+    # Its life
+
+    def start(self) -> None:
+        """Start it and wait until it serves."""
+        since = self.mark()
+        reading, writing = os.pipe()
+        self._pipe = f"pipe:[{os.fstat(writing).st_ino}]"
+        self._process = subprocess.Popen(
+            [_PROGRAM, "serve", "--config", self.config],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=writing,
+            start_new_session=True,
+        )
+        os.close(writing)
+        self._reader = threading.Thread(target=self._read, args=(os.fdopen(reading, "rb"),), daemon=True)
+        self._reader.start()
+        self.wait_for("service.ready", since=since)
+
+    def stop(self) -> None:
+        """End it with TERM: exit 0 is expected, and that nobody is left."""
+        self.signal(signal.SIGTERM)
+        self.ended()
+
+    def ended(self) -> None:
+        """Wait for the end that a TERM brings."""
+        assert self._process is not None and self._reader is not None
+        status = self._process.wait(PATIENCE_S)
+        self._reader.join(PATIENCE_S)
+        assert not self._reader.is_alive(), f"left behind: {self.processes()}"
+        self._process = None
+        assert status == 0, f"exit {status}\n{self.tail()}"
+
+    def kill(self) -> None:
+        """End every process of it at once, the supervisor first."""
+        if self._process is None or self._reader is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        while self._reader.is_alive():
+            for pid in self.processes():
+                _kill(pid)
+            self._reader.join(0.02)
+        self._process = None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the supervisor a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def reload(self) -> Line:
+        """Send HUP; return the line that tells what came of it."""
+        since = self.mark()
+        self.signal(signal.SIGHUP)
+        return self.wait_until(
+            lambda: next((line for line in self.log[since:] if line["event"] in _RELOADS), None), "an answer to HUP"
+        )
+
+    # Its processes
+
+    def processes(self) -> dict[int, str]:
+        """Return the living processes by id, each with the module that it runs."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    if os.readlink(entry / "fd" / "2") == self._pipe:
+                        words = (entry / "cmdline").read_bytes().split(b"\0")
+                        found[int(entry.name)] = _module(words)
+                except OSError:
+                    continue
+        return found
+
+    def pid_of(self, role: str) -> int:
+        """Return the id of the process started last in this role: ``queue``, ``receive`` (any of several) …"""
+        names = re.compile(rf"{re.escape(role)}(-\d+)?")
+        for line in reversed(self.log):
+            if line["event"] == "process.started" and names.fullmatch(line["role"]):
+                return int(line["pid"])
+        raise AssertionError(f"no {role} was started")
+
+    # Its log
+
+    def mark(self) -> int:
+        """Return where the log ends now, for ``since``."""
+        return len(self.log)
+
+    def events(self, event: str, *, since: int = 0, **fields: object) -> list[Line]:
+        """Return the lines of this event with these fields."""
+        return [line for line in self.log[since:] if _matches(line, event, fields)]
+
+    def wait_for(self, event: str, *, since: int = 0, count: int = 1, **fields: object) -> Line:
+        """Wait for the ``count``-th line of this event with these fields, and return it."""
+
+        def there() -> Line | None:
+            found = self.events(event, since=since, **fields)
+            return found[count - 1] if len(found) >= count else None
+
+        return self.wait_until(there, f"{event} {fields}")
+
+    def wait_until(self, look: Callable[[], Any], what: str) -> Any:
+        """Wait until ``look``, called after each new line, returns something true; return that."""
+        end = time.monotonic() + PATIENCE_S
+        with self._changed:
+            while not (found := look()):
+                running = self._reader is not None and self._reader.is_alive()
+                if not running or time.monotonic() > end:
+                    raise AssertionError(f"{what} did not come; the log ends with\n{self.tail()}")
+                self._changed.wait(1.0)
+            return found
+
+    def tail(self) -> str:
+        """Return the end of the log, to be shown."""
+        return "\n".join([json.dumps(line) for line in self.log[-25:]] + self.stray[-60:])
+
+    def check_log(self) -> None:
+        """Fail where it reported a defect of its own, or anything printed something that is no line of the log."""
+        broken = self.events("process.broken")
+        assert not broken and not self.stray, f"{broken}\n" + "\n".join(self.stray)
+
+    # Its mail
+
+    def maildir(self, address: str) -> Path:
+        """Return the Maildir of an account."""
+        local, _, domain = address.rpartition("@")
+        return self.folder / "state" / "mail" / domain / local / "Maildir"
+
+    def messages(self, address: str) -> list[Path]:
+        """Return the new messages of an account."""
+        return sorted((self.maildir(address) / "new").iterdir())
+
+    def client(self) -> smtplib.SMTP:
+        """Return a client that has read the greeting."""
+        return smtplib.SMTP("127.0.0.1", self.port, local_hostname="client.test", timeout=PATIENCE_S)
+
+    def send(self, sender: str, recipients: Sequence[str], message: str | bytes) -> None:
+        """Send one message on a connection of its own."""
+        with self.client() as client:
+            refused = client.sendmail(sender, recipients, message)
+        assert not refused, refused
+
+    def queue_empty(self) -> bool:
+        """Tell whether nothing is left in the queue."""
+        return int(self.queue("stats")["messages"]) == 0
+
+    def _read(self, pipe: BinaryIO) -> None:
+        with pipe:
+            for raw in pipe:
+                self._take(raw.decode(errors="backslashreplace").rstrip("\n"))
+        with self._changed:
+            self._changed.notify_all()
+
+    def _take(self, text: str) -> None:
+        try:
+            line = json.loads(text)
+        except ValueError:
+            line = None
+        with self._changed:
+            if isinstance(line, dict) and "event" in line:
+                self.log.append(line)
+            else:
+                self.stray.append(text)
+            self._changed.notify_all()
+
+
+@contextmanager
+def running_service(
+    *, accounts: Sequence[str] = (ACCOUNT,), settings: Settings | None = None, start: bool = True
+) -> Iterator[Service]:
+    """Run a service in a new folder; afterwards nothing of it is left.  Its log must be free of defects."""
+    # Sockets lie below: their paths are bounded to 107 bytes, and pytest's own folders are long.
+    folder = Path(tempfile.mkdtemp(prefix="pp", dir="/tmp"))
+    service = None
+    try:
+        service = Service(folder, accounts, settings or {})
+        if start:
+            service.start()
+        yield service
+        service.check_log()
+    except BaseException:
+        if service is not None:
+            print(f"the log ends with\n{service.tail()}")
+        raise
+    finally:
+        if service is not None:
+            service.kill()
+        shutil.rmtree(folder)
+
+
+_RELOADS: Final = ("service.reloaded", "service.reload-refused")
+
+
+def _matches(line: Line, event: str, fields: Mapping[str, object]) -> bool:
+    return line["event"] == event and all(line.get(name) == value for name, value in fields.items())
+
+
+def _module(words: Sequence[bytes]) -> str:
+    found = [word.decode() for word in words if word.startswith(b"paperpath.")]
+    return found[0].removeprefix("paperpath.") if found else "supervise"
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(old)
+    for name, value in new.items():
+        merged[name] = _merged(old.get(name, {}), value) if isinstance(value, Mapping) else value
+    return merged
+
+
+def _toml(settings: Mapping[str, Any]) -> str:
+    """Write settings as TOML: values, tables of values, lists of tables."""
+    plain, tables = [], []
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            tables.append(f"\n[{name}]\n" + "".join(f"{json.dumps(k)} = {json.dumps(v)}\n" for k, v in value.items()))
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            tables += [f"\n[[{name}]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in one.items()) for one in value]
+        else:
+            plain.append(f"{name} = {json.dumps(value)}\n")
+    return "".join(plain + tables)
