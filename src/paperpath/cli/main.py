@@ -72,6 +72,9 @@ class Program(click.Group):
             extra["color"] = False
         try:
             code = super().main(args, prog_name or "paperpath", complete_var, standalone_mode=False, **extra)
+        except SystemExit:
+            # Whoever read our output has seen enough, and click wants to end with 1: no error, and no code of ours.
+            code = 0
         except Exception as error:
             code = _explain(error)
         sys.exit(code if isinstance(code, int) else 0)
@@ -86,10 +89,6 @@ def _explain(error: Exception) -> int:
         return _complain("stopped", EXIT_TEMPORARY)
     if isinstance(error, Fault):
         return _complain(str(error), error.exit_code)
-    if isinstance(error, BrokenPipeError):
-        # Whoever read our output has seen enough.  The interpreter must not try to flush the rest at exit.
-        sys.stdout = None
-        return 0
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return _complain(f"{place}{error.strerror or error}", EXIT_TEMPORARY)

@@ -13,7 +13,7 @@ from paperpath.cli import queue_views as views
 from paperpath.cli.control import ask
 from paperpath.cli.faults import Fault
 from paperpath.cli.options import config_option, json_option, load_config
-from paperpath.cli.show import count, note, print_json, say
+from paperpath.cli.show import count, note, print_json, say, somebody_is_there
 from paperpath.config.places import queue_control
 from paperpath.system import clock
 from paperpath.wire import control
@@ -255,7 +255,7 @@ def _check_choice(messages: tuple[int, ...], everything: bool) -> None:
 
 
 def _confirm(question: str, everything: bool) -> None:
-    if sys.stdin.isatty():
+    if somebody_is_there():
         click.confirm(question, abort=True, err=True)
     elif everything:
         raise click.UsageError("--all deletes the whole queue: add --yes where nobody can be asked")

@@ -49,6 +49,11 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))
 
 
+def somebody_is_there() -> bool:
+    """Tell whether a person can be asked."""
+    return sys.stdin.isatty()
+
+
 def strong(text: str) -> str:
     """Return the text in bold; `click.echo` leaves that out where no terminal is."""
     return click.style(text, bold=True)

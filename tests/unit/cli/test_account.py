@@ -1,0 +1,79 @@
+"""`paperpath account`."""
+
+import json
+from pathlib import Path
+
+import apsw
+from argon2 import PasswordHasher
+
+from tests.unit.cli.conftest import Run
+
+
+def password_fits(trial: Path, local: str, password: str) -> bool:
+    db = apsw.Connection(str(trial / "state" / "accounts" / "accounts.sqlite"))
+    (stored,) = db.execute("select password_hash from account where local_part = ?", (local,)).fetchone() or ("",)
+    db.close()
+    return PasswordHasher().verify(str(stored), password)
+
+
+def test_add_shows_a_made_up_password_once(run: Run, configured: Path) -> None:
+    done = run("account", "add", "me@trial.test", "--json")
+    assert done.exit_code == 0, done.output
+    shown = json.loads(done.output)
+    assert shown["address"] == "me@trial.test"
+    assert Path(shown["folder"], "Maildir", "cur").is_dir()
+    assert password_fits(configured, "me", shown["password"])
+
+
+def test_a_given_password_is_not_shown(run: Run, configured: Path) -> None:
+    for address, option, text in (("a@trial.test", "S3cret", None), ("b@trial.test", "-", "S3cret\n")):
+        done = run("account", "add", address, "--password", option, text=text)
+        assert done.exit_code == 0, done.output
+        assert "S3cret" not in done.output
+        assert password_fits(configured, address[0], "S3cret")
+
+
+def test_list_is_aligned_and_says_when_it_is_empty(run: Run, configured: Path) -> None:
+    run("account", "add", "somebody@trial.test")
+    lines = run("account", "list").output.splitlines()
+    assert lines[0].split() == ["ADDRESS", "AGE", "FOLDER"]
+    assert {line.index("/") for line in lines[1:]} == {lines[0].index("FOLDER")}
+    for address in ("somebody@trial.test", "you@trial.test"):
+        run("account", "remove", address)
+    assert "no accounts" in run("account", "list").output
+    assert json.loads(run("account", "list", "--json").output) == []
+
+
+def test_remove_says_where_the_mail_is(run: Run, configured: Path) -> None:
+    done = run("account", "remove", "you@trial.test")
+    assert done.exit_code == 0
+    aside = Path(done.output.strip().rpartition(" ")[2])
+    assert (aside / "Maildir" / "new").is_dir()
+    assert aside.parent == configured / "state" / "mail" / ".removed"
+
+
+def test_password_is_replaced(run: Run, configured: Path) -> None:
+    assert run("account", "password", "you@trial.test", "--password", "neu").exit_code == 0
+    assert password_fits(configured, "you", "neu")
+
+
+def test_what_goes_wrong_says_what_to_do(run: Run, configured: Path) -> None:
+    cases = [
+        (("add", "me@elsewhere.test"), 100, "add it there first"),
+        (("add", "you@trial.test"), 100, "exists already"),
+        (("add", ".x@trial.test"), 100, "cannot be an account"),
+        (("add", "x@trial.test", "--password", ""), 100, "the password is empty"),
+        (("add", "x@trial.test", "--password", "a", "--ask"), 64, "exclude each other"),
+        (("remove", "nobody@trial.test"), 100, "there is no account"),
+        (("password", "nobody@trial.test", "--password", "x"), 100, "there is no account"),
+    ]
+    for arguments, code, words in cases:
+        done = run("account", *arguments)
+        assert (done.exit_code, words in done.output) == (code, True), done.output
+
+
+def test_a_file_that_is_no_database_is_temporary(run: Run, configured: Path) -> None:
+    (configured / "state" / "accounts" / "accounts.sqlite").write_bytes(b"not a database at all" * 100)
+    done = run("account", "list")
+    assert done.exit_code == 111
+    assert "cannot be used" in done.output
