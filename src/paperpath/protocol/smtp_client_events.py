@@ -1,6 +1,6 @@
 """What the SMTP client machine is given and what it says."""
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 import msgspec
 
@@ -8,7 +8,7 @@ from paperpath.base import limits
 from paperpath.base.outcome import Deferred, Outcome
 
 
-class Phase(Enum):
+class Phase(IntEnum):
     """What the client waits for."""
 
     GREETING = auto()

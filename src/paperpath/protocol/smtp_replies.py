@@ -34,12 +34,9 @@ class PeerReply(msgspec.Struct, frozen=True, gc=False):
     """One reply: its code and its lines of text, as bytes from a stranger."""
 
     code: int
+    kind: int
+    """The first digit of the code, which decides."""
     lines: tuple[bytes, ...]
-
-    @property
-    def kind(self) -> int:
-        """The first digit, which decides."""
-        return self.code // 100
 
     def enhanced(self) -> str:
         """Return subject and detail of the enhanced status, or nothing where it is missing or of another class."""
@@ -83,7 +80,8 @@ class ReplyReader:
             self._lines += (b"" if text is None else text.rstrip(b"\r"),)
             if mark != b"-":
                 lines, self._lines, self._code = self._lines, (), b""
-                return PeerReply(int(code), lines)
+                number = int(code)
+                return PeerReply(number, number // 100, lines)
             self._code = code
         self._check_rest()
         return None
