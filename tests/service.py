@@ -1,9 +1,9 @@
 """A real Paperpath service for tests: `paperpath init`, then `paperpath serve`, in a folder of its own.
 
-    with running_service(accounts=["a@here.test"], settings={"routes": {"sink.test": "smtp://127.0.0.1:2626"}}) as service:
-        service.send("from@there.test", ["a@here.test"], "Subject: x\n\ny\n")
-        service.wait_for("delivery.delivered", recipient="a@here.test")
-        assert len(service.messages("a@here.test")) == 1
+    with running_service(settings={"queue": {"lifetime": 0}}) as service:
+        service.send("from@there.test", [ACCOUNT], "Subject: x\n\ny\n")
+        service.wait_for("delivery.delivered", recipient=ACCOUNT)
+        assert len(service.messages(ACCOUNT)) == 1
 
 All processes of a service write their log to one pipe, which tells three things without sleeping: what happened (the
 lines), when everything has ended (the end of the pipe), and which processes belong to it (those that hold the pipe).
@@ -27,7 +27,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, TypeVar
 
 PATIENCE_S: Final = 45.0
 HOSTNAME: Final = "mx.here.test"
@@ -36,6 +36,8 @@ ACCOUNT: Final = "user@here.test"
 _PROGRAM: Final = Path(sys.executable).parent / "paperpath"
 _PORTS: Final = range(12_000, 32_000)
 """Below the range that the kernel takes ports for connections from (ip_local_port_range)."""
+
+T = TypeVar("T")
 
 Line = dict[str, Any]
 Settings = Mapping[str, Any]
@@ -54,7 +56,7 @@ def free_port() -> int:
 
 
 class Service:
-    """One configuration with its state, and the service that runs on it (or does not, between ``stop`` and ``start``)."""
+    """One configuration with its state, and the service that runs on it, or does not between ``stop`` and ``start``."""
 
     def __init__(self, folder: Path, accounts: Sequence[str], settings: Settings) -> None:
         self.folder, self.port = folder, free_port()
@@ -192,7 +194,7 @@ class Service:
 
         return self.wait_until(there, f"{event} {fields}")
 
-    def wait_until(self, look: Callable[[], Any], what: str) -> Any:
+    def wait_until(self, look: Callable[[], T | None], what: str) -> T:
         """Wait until ``look``, called after each new line, returns something true; return that."""
         end = time.monotonic() + PATIENCE_S
         with self._changed:

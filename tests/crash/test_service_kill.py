@@ -1,0 +1,52 @@
+"""Processes are killed under load: nothing that was acknowledged is lost, and the log knows of every duplicate."""
+
+import os
+import random
+import signal
+
+import pytest
+
+from tests.crash.service_load import Load, check_nothing_lost, empty_the_queue
+from tests.service import Service, running_service
+from tests.sink import Sink, running_sink
+
+pytestmark = pytest.mark.crash
+
+ALICE, BOB, FAR = "alice@here.test", "bob@here.test", "far@sink.test"
+RECIPIENTS = (ALICE, BOB, FAR)
+VICTIMS = ("receive", "queue", "local", "local.worker_main", "remote")
+
+
+def delivered(service: Service, sink: Sink) -> list[bytes]:
+    """Return everything that arrived anywhere."""
+    mailboxes = [path.read_bytes() for name in (ALICE, BOB) for path in service.messages(name)]
+    return mailboxes + sink.contents
+
+
+def kill_one(service: Service, dice: random.Random) -> str:
+    """Kill one process of the service, but the supervisor; return what it was."""
+    living = service.processes()
+    role = dice.choice([role for role in VICTIMS if role in living.values()])
+    pid = dice.choice(sorted(pid for pid, module in living.items() if module == role))
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    return role
+
+
+def test_processes_killed_one_by_one() -> None:
+    seed = random.randrange(10**6)
+    dice = random.Random(seed)
+    print(f"seed {seed}")
+    with running_sink() as sink:
+        routes = {"routes": {"sink.test": sink.route}}
+        with running_service(accounts=[ALICE, BOB], settings=routes) as service, Load(service, RECIPIENTS) as load:
+            for _ in range(15):
+                load.wait_for(len(load.acknowledged) + dice.randrange(10, 50))
+                print(f"{len(load.acknowledged)} acknowledged; killed {kill_one(service, dice)}")
+            load.wait_for(len(load.acknowledged) + 50)
+            load.stop()
+            empty_the_queue(service)
+            check_nothing_lost(load, delivered(service, sink), service)
+            service.stop()
