@@ -245,10 +245,10 @@ def test_flufl_bounce_reads_it() -> None:
     assert set(qmail.process(parse(raw))[1]) == {b"joe@far.example", b"ann@other.example"}
 
 
-_HOSTILE = st.text(
-    st.sampled_from('\n\r\t\0 <>:;,-="\\@()ab\u2028\u202e\x85ü\ud800\U0001f4e8') | st.characters(),
-    max_size=60,
-)
+# `st.text` would leave the surrogate out.
+_HOSTILE = st.lists(
+    st.sampled_from('\n\r\t\0 <>:;,-="\\@()ab\u2028\u202e\x85ü\ud800\U0001f4e8') | st.characters(), max_size=60
+).map("".join)
 _ADDRESS = st.binary(min_size=1, max_size=60) | _HOSTILE.filter(bool).map(
     lambda text: text.encode("utf-8", "surrogatepass")
 )
@@ -287,6 +287,15 @@ def test_hostile_values_stay_in_their_place(failures: list[Failure], content: by
         assert len(rows) == 3 + bool(failure.host) + bool(failure.diagnostic) and group.isascii()
         assert re.fullmatch(rb"Final-Recipient: (rfc822|utf-8); [ -~]+", rows[0])
     assert body_bytes(raw, 3).endswith(content)
+
+
+@pytest.mark.parametrize("address", [b"\1" * 900, b'"' * 900, "\u00fc".encode() * 450, b"\xff" * 900, b"a" * 5000])
+def test_long_addresses_are_cut_between_characters(address: bytes) -> None:
+    raw = report(
+        Failure(address=address, status="5.0.0", text="\u20ac" * 3000, host="h" * 3000, diagnostic="\0" * 3000)
+    )
+    assert all(len(row) <= 998 for row in raw.split(b"\n"))
+    assert body_bytes(raw, 1).decode()
 
 
 @given(st.binary(max_size=1000), st.text(max_size=3000))

@@ -81,6 +81,11 @@ def test_helo_is_shown_as_qmail_shows_it(helo: bytes, shown: bytes) -> None:
     assert b"from " + shown + b" (" in line(helo=helo)
 
 
+def test_names_are_cut() -> None:
+    assert plain_host(b"a" * 5000) == b"a" * 255
+    assert len(line(helo=b"a" * 5000, peer_name="b" * 5000)) < 1000
+
+
 @pytest.mark.parametrize(
     ("recipient", "protocol", "clause"),
     [

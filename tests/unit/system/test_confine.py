@@ -1,6 +1,7 @@
 """Confinement: what the kernel refuses to a child that confined itself, and what it still grants."""
 
 import os
+import re
 import struct
 from pathlib import Path
 
@@ -243,6 +244,23 @@ def judge(program: bytes, number: int, audit: int, flags: int = 0) -> int:
             0x45: bool(accumulator & operand),
         }[code]
         at += if_true if truth else if_false
+
+
+HEADERS = {"x86_64": "x86_64-linux-gnu/asm/unistd_64.h", "aarch64": "asm-generic/unistd.h"}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_numbers_are_those_of_the_kernel(name: str) -> None:
+    header = Path("/usr/include") / HEADERS[name]
+    if not header.exists():
+        pytest.skip("the kernel's headers are not installed: apt-get install linux-libc-dev")
+    numbers = dict(re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", header.read_text()))
+    machine = confine._MACHINES[name]
+    calls = {call: row[machine.column] for call, row in (confine._NEVER | confine._STARTING).items()}
+    calls |= {"seccomp": machine.seccomp, "clone": machine.clone, "clone3": confine._CLONE3}
+    calls |= {"landlock_create_ruleset": 444, "landlock_add_rule": 445, "landlock_restrict_self": 446}
+    calls |= dict(zip(("fork", "vfork"), machine.forks, strict=False))
+    assert {call: int(numbers[call]) for call in calls} == calls
 
 
 ALLOWED, KILLED, NO_PERMISSION, NO_CALL = 0x7FFF0000, 0x80000000, 0x50001, 0x50026

@@ -26,7 +26,8 @@ class Sample(Event, frozen=True):
     reason: str | None = None
 
 
-_ANYTHING = st.text(st.characters(codec=None) | st.sampled_from('\n\r\t\0 "\\=\x7f\x85\u2028\u202e\udc80'))
+# `st.text` would leave the surrogate out.
+_ANYTHING = st.lists(st.characters() | st.sampled_from('\n\r\t\0 "\\=\x7f\x85\u2028\u202e\udc80')).map("".join)
 
 
 def read_logfmt(line: str) -> tuple[list[str], dict[str, str]]:
@@ -48,6 +49,15 @@ def test_logfmt_line() -> None:
 def test_logfmt_value_reads_back(text: str) -> None:
     _, fields = read_logfmt(logfmt(Sample(text=text, count=0, duration_s=0.0), "p", NOW))
     assert fields["text"] == text
+
+
+@pytest.mark.parametrize("text", ["\udc80", "a\ud800", "\u2028", "\x85", "\x7f", "\u202e", "\ufeff"])
+def test_what_the_quick_encoder_lets_through_or_refuses(text: str) -> None:
+    event = Sample(text=text, count=0, duration_s=0.0)
+    line = logfmt(event, "p", NOW)
+    assert line.isprintable() and read_logfmt(line)[1]["text"] == text
+    line = json_line(event, "p", NOW)
+    assert line.isprintable() and json.loads(line)["text"] == text
 
 
 @given(_ANYTHING, st.integers(), _ANYTHING | st.none())
