@@ -3,8 +3,8 @@
 import os
 from dataclasses import dataclass
 
-from paperpath.config.identities import AUTH_USER, MAIL_USER, QUEUE_USER
-from paperpath.config.places import accounts_file, mail_root, queue_folder
+from paperpath.config.identities import AUTH_USER, MAIL_USER, PROCESS_USERS, QUEUE_USER
+from paperpath.config.places import accounts_file, mail_root, queue_folder, spool_folder
 from paperpath.config.schema import Config
 
 
@@ -21,12 +21,13 @@ class Folder:
 def layout(config: Config, *, system: bool) -> tuple[Folder, ...]:
     """Return the folders, each after those that it lies in; ``system``: with separate users, as root makes them."""
     state, queue, mail = config.paths.state, queue_folder(config), mail_root(config)
-    accounts = os.path.dirname(accounts_file(config))
+    accounts, spool = os.path.dirname(accounts_file(config)), spool_folder(config)
     if not system:
-        return tuple(Folder(path, 0o700) for path in (state, queue, mail, accounts, config.paths.run))
+        return tuple(Folder(path, 0o700) for path in (state, queue, spool, mail, accounts, config.paths.run))
     return (
         Folder(state, 0o755, "root", "root"),
         Folder(queue, 0o700, QUEUE_USER, QUEUE_USER),
+        Folder(spool, 0o700, PROCESS_USERS["receive"], PROCESS_USERS["receive"]),
         Folder(mail, 0o750, MAIL_USER, MAIL_USER),
         Folder(accounts, 0o750, "root", AUTH_USER),
         Folder(config.paths.run, 0o755, "root", "root"),
