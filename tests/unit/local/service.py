@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,12 @@ class Talk:
         self._decode = msgspec.msgpack.Decoder(types).decode
         self._data = b""
         self.descriptors: list[int] = []
+        self.workers: list[Talk] = []
+
+    def close(self) -> None:
+        for talk in self.workers:
+            talk.close()
+        self.sock.close()
 
     def send(self, frame: msgspec.Struct, descriptor: int | None = None) -> None:
         socket.send_fds(self.sock, [encode(frame)], [] if descriptor is None else [descriptor])
@@ -65,12 +71,14 @@ class Service:
     folder: Path
     process: "subprocess.Popen[bytes]"
     control: Talk
+    talks: list[Talk] = field(default_factory=list)
 
     def connect(self, name: str) -> Talk:
         sock = socket.socket(socket.AF_UNIX)
         sock.settimeout(30)
         sock.connect(str(self.folder / name))
-        return Talk(sock, FromLocal)
+        self.talks.append(Talk(sock, FromLocal))
+        return self.talks[-1]
 
     def drain(self) -> int:
         self.control.send(Drain(5.0))
@@ -96,7 +104,9 @@ def running(folder: Path, settings: LocalSettings) -> Iterator[Service]:
                 control.send(Listener(name), listener.fileno())
         control.send(Configure(msgspec.msgpack.encode(settings)))
         assert control.receive() == Ready()
-        yield Service(folder, process, control)
+        yield (service := Service(folder, process, control))
+        for talk in service.talks:
+            talk.close()
     finally:
         ours.close()
         process.kill()
@@ -123,7 +133,8 @@ def worker_talk(talk: Talk) -> Talk:
     """Return the conversation with the worker whose descriptor came with the last frame."""
     sock = socket.socket(fileno=talk.descriptors.pop())
     sock.settimeout(30)
-    return Talk(sock, FromAgent)
+    talk.workers.append(Talk(sock, FromAgent))
+    return talk.workers[-1]
 
 
 def job(number: int, account: Account, content: bytes = b"Subject: x\n\nhello\n", **changes: Any) -> Job:

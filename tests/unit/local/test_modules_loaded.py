@@ -1,0 +1,78 @@
+"""What `local`'s root half loads: the whole list of our own modules, and libraries it must not touch.
+
+It is the one process that stays root and is asked things by others.  A module more is a decision: add it here with
+the reason in the commit.
+"""
+
+import json
+import subprocess
+import sys
+
+ALLOWED = {
+    "paperpath",
+    "paperpath.base",
+    "paperpath.base.address",
+    "paperpath.base.dates",
+    "paperpath.base.limits",
+    "paperpath.config",
+    "paperpath.config.mailbox_path",
+    "paperpath.config.routing",  # a type in process.settings
+    "paperpath.local",
+    "paperpath.local.__main__",
+    "paperpath.local.lookup",
+    "paperpath.local.main",
+    "paperpath.local.workers",
+    "paperpath.process",
+    "paperpath.process.child",
+    "paperpath.process.settings",
+    "paperpath.system",
+    "paperpath.system.channel",
+    "paperpath.system.clock",
+    "paperpath.system.output",
+    "paperpath.system.spawn",
+    "paperpath.system.users",
+    "paperpath.telemetry",
+    "paperpath.telemetry.event",
+    "paperpath.telemetry.events",
+    "paperpath.telemetry.log",
+    "paperpath.wire",
+    "paperpath.wire.accounts",
+    "paperpath.wire.frame",
+    "paperpath.wire.supervision",
+}
+
+BANNED = {
+    "apsw",
+    "click",
+    "cryptography",
+    "dns",
+    "email",
+    "html",
+    "http",
+    "idna",
+    "pickle",
+    "rich",
+    "smtplib",
+    "sqlite3",
+    "tarfile",
+    "tempfile",
+    "tomllib",
+    "urllib",
+    "xml",
+    "zipfile",
+}
+
+_TELL = "import json, sys, paperpath.local.__main__; print(json.dumps(sorted(sys.modules)))"
+
+
+def loaded() -> set[str]:
+    done = subprocess.run([sys.executable, "-I", "-c", _TELL], capture_output=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+def test_our_own_modules() -> None:
+    assert {name for name in loaded() if name.partition(".")[0] == "paperpath"} == ALLOWED
+
+
+def test_libraries() -> None:
+    assert {name.partition(".")[0] for name in loaded()} & BANNED == set()

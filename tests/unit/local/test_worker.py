@@ -1,0 +1,204 @@
+"""The worker's side of the conversation with `queue`: batches, reports, hostile jobs, faults, the end."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from paperpath.base.outcome import Deferred, Delivered, Outcome
+from paperpath.local import worker as worker_module
+from paperpath.local.maildir import Delivery
+from paperpath.local.worker import Worker
+from paperpath.system.channel import Channel
+from paperpath.telemetry.log import Log
+from paperpath.wire.accounts import Account
+from paperpath.wire.delivery import FromAgent, Report, Result, Target
+from tests.unit.local.service import job
+
+ACCOUNT = Account("vmail", "/mail/box.test/joe", "", "")
+DONE = Delivered("did 1+0+0")
+
+
+class Queue:
+    """The other end, and what the worker delivered and logged."""
+
+    def __init__(self, *answers: Outcome | Exception) -> None:
+        ours, self._theirs = socket.socketpair()
+        self.batches: list[list[Delivery]] = []
+        self.reports: asyncio.Queue[Report] = asyncio.Queue()
+        self.log: list[bytes] = []
+        self.worker_channel: Channel
+        self.answers: Sequence[Outcome | Exception] = answers
+        self.channel = Channel(ours, FromAgent, lambda frame, _: self.reports.put_nowait(frame), lambda _: None)
+
+    def deliver(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome | Exception]:
+        self.batches.append(list(deliveries))
+        return [self.answers[at % len(self.answers)] if self.answers else DONE for at in range(len(deliveries))]
+
+    def worker(self, deliver: Any = None) -> Worker:
+        log = Log("local/vmail", self.log.append, lambda: 0.0)
+        return Worker(self._theirs, "/mail", "vmail", deliver or self.deliver, log)
+
+    async def reported(self, count: int) -> list[Report]:
+        return [await self.reports.get() for _ in range(count)]
+
+
+@asynccontextmanager
+async def serving(queue: Queue, deliver: Any = None) -> AsyncIterator[Queue]:
+    task = asyncio.create_task(queue.worker(deliver).serve())
+    yield queue
+    queue.channel.close()
+    await task
+
+
+async def test_job_is_delivered_and_reported() -> None:
+    async with serving(Queue()) as queue:
+        queue.channel.send(job(7, ACCOUNT, sender=b"s@x"))
+        assert await queue.reported(1) == [Report(7, (Result(0, DONE),))]
+    ((delivery,),) = queue.batches
+    assert (delivery.home, delivery.recipient, delivery.sender) == (ACCOUNT.home, b"joe@box.test", b"s@x")
+
+
+async def test_jobs_that_arrive_together_are_one_batch() -> None:
+    async with serving(Queue()) as queue:
+        for number in range(20):
+            queue.channel.send(job(number, ACCOUNT))
+        await queue.reported(20)
+    assert [len(batch) for batch in queue.batches] == [20]
+
+
+async def test_batch_is_bounded_in_files() -> None:
+    targets = tuple(Target(number, b"joe@box.test", ACCOUNT) for number in range(150))
+    async with serving(Queue()) as queue:
+        queue.channel.send(job(1, ACCOUNT, targets=targets))
+        (report,) = await queue.reported(1)
+    assert [result.number for result in report.results] == list(range(150))
+    assert [len(batch) for batch in queue.batches] == [64, 64, 22]
+
+
+async def test_batch_is_bounded_in_bytes_but_never_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "BATCH_MOST_BYTES", 100)
+    async with serving(Queue()) as queue:
+        for number, size in enumerate((40, 60, 1, 500, 500)):
+            queue.channel.send(job(number, ACCOUNT, b"x" * size))
+        await queue.reported(5)
+    assert [[len(one.content) for one in batch] for batch in queue.batches] == [[40, 60], [1], [500], [500]]
+
+
+async def test_each_target_has_its_own_outcome() -> None:
+    full = Deferred("full", code="2.2")
+    targets = (Target(4, b"a@box.test", ACCOUNT), Target(9, b"b@box.test", ACCOUNT))
+    async with serving(Queue(DONE, full)) as queue:
+        queue.channel.send(job(1, ACCOUNT, targets=targets))
+        assert await queue.reported(1) == [Report(1, (Result(4, DONE), Result(9, full)))]
+
+
+async def test_job_without_targets_is_reported() -> None:
+    async with serving(Queue()) as queue:
+        queue.channel.send(job(1, ACCOUNT, targets=()))
+        assert await queue.reported(1) == [Report(1, ())]
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        None,
+        Account("joe", "/mail/box.test/joe", "", ""),
+        Account("vmail", "/etc", "", ""),
+        Account("vmail", "/mailbox", "", ""),
+        Account("vmail", "/mail/../etc", "", ""),
+        Account("vmail", "/mail/box.test/../../etc", "", ""),
+        Account("vmail", "mail/box.test/joe", "", ""),
+        Account("vmail", "/mail//box.test", "", ""),
+        Account("vmail", "//mail/box.test", "", ""),
+        Account("vmail", "/mail/box.test/", "", ""),
+        Account("vmail", "/mail/a\0b", "", ""),
+        Account("vmail", "", "", ""),
+    ],
+)
+async def test_hostile_job_is_deferred_and_logged_and_others_go_on(account: Account | None) -> None:
+    targets = (Target(0, b"evil@box.test", account), Target(1, b"joe@box.test", ACCOUNT))
+    async with serving(Queue()) as queue:
+        queue.channel.send(job(1, ACCOUNT, targets=targets))
+        (report,) = await queue.reported(1)
+    outcomes = {result.number: result.outcome for result in report.results}
+    evil = outcomes[0]
+    assert isinstance(evil, Deferred) and evil.code == "3.5"
+    assert outcomes[1] == DONE
+    assert [delivery.recipient for batch in queue.batches for delivery in batch] == [b"joe@box.test"]
+    assert b"process.broken" in b"".join(queue.log)
+
+
+async def test_home_itself_is_inside() -> None:
+    async with serving(Queue()) as queue:
+        queue.channel.send(job(1, Account("vmail", "/mail", "", "")))
+        assert await queue.reported(1) == [Report(1, (Result(0, DONE),))]
+
+
+async def test_fault_of_ours_defers_its_message_alone_and_is_logged() -> None:
+    async with serving(Queue(DONE, ValueError("oops"), DONE)) as queue:
+        for number in range(3):
+            queue.channel.send(job(number, ACCOUNT))
+        reports = {report.job: report.results[0].outcome for report in await queue.reported(3)}
+    assert isinstance(reports[1], Deferred)
+    assert reports[0] == reports[2] == DONE
+    assert b"ValueError: oops" in b"".join(queue.log)
+
+
+async def test_fault_with_a_whole_batch_defers_it_and_the_worker_lives() -> None:
+    queue = Queue()
+
+    def broken_once(deliveries: Sequence[Delivery]) -> Sequence[Outcome | Exception]:
+        if not queue.log:
+            raise RuntimeError("oops")
+        return queue.deliver(deliveries)
+
+    async with serving(queue, broken_once):
+        queue.channel.send(job(1, ACCOUNT))
+        (first,) = await queue.reported(1)
+        queue.channel.send(job(2, ACCOUNT))
+        (second,) = await queue.reported(1)
+    assert isinstance(first.results[0].outcome, Deferred)
+    assert second.results[0].outcome == DONE
+
+
+async def test_descriptor_is_handed_on_and_closed_after_the_report() -> None:
+    reading, writing = os.pipe()
+    async with serving(Queue()) as queue:
+        queue.channel.send(job(1, ACCOUNT, b"", size=9, attached=True), writing)
+        queue.channel.flush()
+        os.close(writing)
+        await queue.reported(1)
+        assert os.read(reading, 1) == b""  # nobody holds the other end any more
+    ((delivery,),) = queue.batches
+    assert delivery.source is not None and delivery.size == 9
+    os.close(reading)
+
+
+async def test_what_waits_when_queue_goes_is_not_begun() -> None:
+    queue = Queue()
+
+    def ended_meanwhile(deliveries: Sequence[Delivery]) -> Sequence[Outcome | Exception]:
+        queue.worker_channel.close()
+        return queue.deliver(deliveries)
+
+    worker = queue.worker(ended_meanwhile)
+    queue.worker_channel = worker._channel
+    queue.channel.send(job(1, ACCOUNT, targets=tuple(Target(n, b"joe@box.test", ACCOUNT) for n in range(100))))
+    await worker.serve()
+    queue.channel.close()
+    assert [len(batch) for batch in queue.batches] == [64]
+
+
+async def test_bytes_that_are_no_frame_end_the_worker() -> None:
+    queue = Queue()
+    task = asyncio.create_task(queue.worker().serve())
+    await asyncio.sleep(0)
+    queue.channel._sock.send(b"\0\0\0\1\xc1")
+    await task
+    queue.channel.close()
+    assert queue.batches == []
