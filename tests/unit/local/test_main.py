@@ -173,6 +173,8 @@ def test_system_user_gets_mail_by_a_worker_of_its_own(
         status = Path(f"/proc/{made.name.partition('P')[2].partition('Q')[0]}/status").read_text()
         assert f"Uid:\t{system_user.pw_uid}\t{system_user.pw_uid}\t{system_user.pw_uid}" in status
         assert "NoNewPrivs:\t1" in status
+        worker.close()
+        assert service.drain() == 0
 
 
 @pytest.mark.root
