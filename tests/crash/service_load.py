@@ -23,6 +23,11 @@ def body(number: int) -> bytes:
     return b"number %d\n%send %d\n" % (number, filler, number)
 
 
+def message(number: int) -> bytes:
+    """Return the whole message, as it goes over the wire."""
+    return b"Subject: numbered\r\n\r\n" + body(number).replace(b"\n", b"\r\n")
+
+
 def number_of(content: bytes) -> int:
     """Return the number of a message that was delivered; fails where it is not whole."""
     content = content.replace(b"\r\n", b"\n")
@@ -41,7 +46,7 @@ class Load:
 
     def __init__(self, service: Service, recipients: Iterable[str], threads: int = 6) -> None:
         self.acknowledged: set[int] = set()
-        self.failures: list[str] = []
+        self.failures: list[Exception] = []
         self.serving = threading.Event()
         """Cleared while nobody listens; nothing is sent then."""
         self.serving.set()
@@ -78,7 +83,7 @@ class Load:
             try:
                 (_send_pipelined if number % 2 else _send)(self._service.port, self._recipient(number), number)
             except (OSError, smtplib.SMTPException) as error:
-                self.failures.append(f"{number}: {error!r}")
+                self.failures.append(error)
                 self.serving.wait()
                 continue
             with self._changed:
@@ -91,19 +96,18 @@ class Load:
 
 def _send(port: int, recipient: str, number: int) -> None:
     with smtplib.SMTP("127.0.0.1", port, local_hostname="client.test", timeout=PATIENCE_S) as client:
-        client.sendmail("sender@client.test", [recipient], b"Subject: numbered\r\n\r\n" + body(number))
+        client.sendmail("sender@client.test", [recipient], message(number))
 
 
 def _send_pipelined(port: int, recipient: str, number: int) -> None:
     """All in one write, the content included: the boldest thing that a client does."""
     commands = f"EHLO client.test\r\nMAIL FROM:<sender@client.test>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n".encode()
-    content = b"Subject: numbered\r\n\r\n" + body(number).replace(b"\n", b"\r\n") + b".\r\nQUIT\r\n"
     with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as client:
-        client.sendall(commands + content)
+        client.sendall(commands + message(number) + b".\r\nQUIT\r\n")
         replies = b"".join(iter(lambda: client.recv(65536), b""))
-    finals = re.findall(rb"(?m)^(\d\d\d) [^\r]*\r\n", replies)
-    if finals[-2:] != [b"250", b"221"]:
-        raise ConnectionError(replies[-300:].decode())
+    codes = [int(code) for code in re.findall(rb"(?m)^(\d\d\d) [^\r]*\r\n", replies)]
+    if codes[-2:] != [250, 221]:
+        raise smtplib.SMTPResponseException(max(codes, default=421), replies)
 
 
 def empty_the_queue(service: Service) -> None:
@@ -115,7 +119,9 @@ def empty_the_queue(service: Service) -> None:
 
 
 def check_nothing_lost(load: Load, contents: Iterable[bytes], service: Service) -> None:
-    """Fail where an acknowledged message is missing, or more came twice than the log owns up to."""
+    """Fail where an acknowledged message is missing, more came twice than the log owns up to, or one was refused."""
+    refused = [error for error in load.failures if _is_permanent(error)]
+    assert not refused, refused
     copies = Counter(map(number_of, contents))
     lost = load.acknowledged - copies.keys()
     assert not lost, f"acknowledged and lost: {sorted(lost)}\n{service.tail()}"
@@ -123,7 +129,14 @@ def check_nothing_lost(load: Load, contents: Iterable[bytes], service: Service) 
     assert repeated <= owned_up(service), f"{repeated} repeated, {owned_up(service)} of them known to the log"
 
 
+def _is_permanent(error: Exception) -> bool:
+    codes = [getattr(error, "smtp_code", 0)]
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        codes = [code for code, _ in error.recipients.values()]
+    return any(code >= 500 for code in codes)
+
+
 def owned_up(service: Service) -> int:
     """Return how many deliveries may have happened twice, as the log tells."""
-    jobs = sum(line["jobs"] for line in service.events("agent.gone"))
+    jobs = sum(int(line["jobs"]) for line in service.events("agent.gone"))
     return jobs + len(service.events("delivery.interrupted"))

@@ -6,11 +6,11 @@ import signal
 
 import pytest
 
-from tests.crash.service_load import Load, check_nothing_lost, empty_the_queue
+from tests.crash.service_load import Load, check_nothing_lost, empty_the_queue, owned_up
 from tests.service import Service, running_service
 from tests.sink import Sink, running_sink
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(150)]
 
 ALICE, BOB, FAR = "alice@here.test", "bob@here.test", "far@sink.test"
 RECIPIENTS = (ALICE, BOB, FAR)
@@ -42,11 +42,45 @@ def test_processes_killed_one_by_one() -> None:
     with running_sink() as sink:
         routes = {"routes": {"sink.test": sink.route}}
         with running_service(accounts=[ALICE, BOB], settings=routes) as service, Load(service, RECIPIENTS) as load:
-            for _ in range(15):
+            for _ in range(12):
                 load.wait_for(len(load.acknowledged) + dice.randrange(10, 50))
                 print(f"{len(load.acknowledged)} acknowledged; killed {kill_one(service, dice)}")
             load.wait_for(len(load.acknowledged) + 50)
             load.stop()
             empty_the_queue(service)
             check_nothing_lost(load, delivered(service, sink), service)
+            assert load.failures, "no kill hit a session: the test is too gentle"
+            service.stop()
+
+
+def test_all_killed_at_once_and_started_again() -> None:
+    with running_sink() as sink:
+        routes = {"routes": {"sink.test": sink.route}}
+        with running_service(accounts=[ALICE, BOB], settings=routes) as service, Load(service, RECIPIENTS) as load:
+            for _ in range(3):
+                load.wait_for(len(load.acknowledged) + 60)
+                load.serving.clear()
+                service.kill()
+                service.start()
+                load.serving.set()
+            load.stop()
+            empty_the_queue(service)
+            check_nothing_lost(load, delivered(service, sink), service)
+            service.stop()
+
+
+def test_stopped_under_load() -> None:
+    with running_sink() as sink:
+        routes = {"routes": {"sink.test": sink.route}}
+        with running_service(accounts=[ALICE, BOB], settings=routes) as service, Load(service, RECIPIENTS) as load:
+            for _ in range(2):
+                load.wait_for(len(load.acknowledged) + 100)
+                load.serving.clear()
+                service.stop()
+                service.start()
+                load.serving.set()
+            load.stop()
+            empty_the_queue(service)
+            check_nothing_lost(load, delivered(service, sink), service)
+            assert owned_up(service) == 0
             service.stop()
