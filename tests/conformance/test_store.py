@@ -367,6 +367,7 @@ def test_a_file_stays_where_the_transaction_fails(store: Store) -> None:
     with pytest.raises(ZeroDivisionError), store.transaction():
         store.remove(1)
         raise ZeroDivisionError
+    accept(store, new(2))
     assert path.exists()
     with store.transaction():
         store.remove(1)
@@ -392,7 +393,7 @@ def test_an_exception_undoes_all_of_the_transaction(store: Store) -> None:
     with pytest.raises(ZeroDivisionError), store.transaction():
         store.accept([new(2), new(3, to("c@new.example"), birth=NOW - 7)])
         store.settle([], [Finish(1, 0)])
-        store.claim("remote", "new.example", NOW, 1, 1)
+        store.claim("remote", "example.net", NOW, 1, 1)
         raise ZeroDivisionError
     assert due(store) == []
     accept(store, new(3, to("c@new.example")))
@@ -486,11 +487,11 @@ def test_what_is_under_way_when_held_may_settle(store: Store) -> None:
 
 
 def test_releasing_leaves_alone_what_is_under_way(store: Store) -> None:
-    accept(store, new(1, to("a@example.net", claimed=True)))
+    accept(store, new(1, to("a@example.net", claimed=True), to("b@example.net")))
     with store.transaction():
         store.release(1, NOW, "released")
-    assert claim(store) == []
-    assert settle(store, Finish(1, 0)) == [1]
+    assert rows(claim(store)) == [(1, 1)]
+    assert settle(store, Finish(1, 0), Finish(1, 1)) == [1]
 
 
 def test_retry_makes_waiting_recipients_due_now(store: Store) -> None:
@@ -503,6 +504,21 @@ def test_retry_makes_waiting_recipients_due_now(store: Store) -> None:
         assert not store.retry(9, NOW, "nobody")
     assert sorted(due(store)) == ["else.example", "example.net"]
     assert rows(claim(store) + claim(store, "else.example")) == [(1, 0), (1, 1)]
+
+
+def test_retry_does_not_put_back_what_is_due_already(store: Store) -> None:
+    accept(store, new(1, birth=NOW - 9), new(2, birth=NOW - 5))
+    with store.transaction():
+        store.retry(1, NOW, "retried")
+    assert rows(claim(store)) == [(1, 0), (2, 0)]
+
+
+def test_releasing_does_not_put_off_who_waits_there_already(store: Store) -> None:
+    accept(store, new(1, birth=LATER), new(2))
+    with store.transaction():
+        store.hold(1, NOW, "held")
+        store.release(1, NOW, "released")
+    assert due(store) == ["example.net"]
 
 
 def test_retry_of_a_held_message_waits_for_its_release(store: Store) -> None:

@@ -109,7 +109,7 @@ FIND_CLAIMED = (
 )
 DEFER = (
     "UPDATE recipient SET waits = ?, claimed = 0, due = ?, attempts = attempts + ?, last = ?"
-    " WHERE message = ? AND number = ? AND claimed"
+    " WHERE message = ? AND number = ?"
 )
 ALL_CLAIMED = "SELECT message, number, due, address, destination FROM recipient WHERE claimed"
 

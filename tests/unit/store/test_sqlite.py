@@ -74,6 +74,13 @@ def test_no_rows_are_left_behind(store: SqliteStore) -> None:
     assert store._database.one("SELECT * FROM total") == (0, 0, 0, 0)
 
 
+def test_a_claim_that_takes_everybody_leaves_no_destination(store: SqliteStore) -> None:
+    with store.transaction():
+        store.accept([new(1, claimed=False)])
+        assert store.claim("remote", "a.example", NOW, 1, 1)
+    assert store._database.one("SELECT count(*) FROM destination") == 0
+
+
 def test_the_interrupted_are_counted_beyond_those_named(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "INTERRUPTED_MOST", 3)
     with store.transaction():
