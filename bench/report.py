@@ -63,7 +63,7 @@ def render(results: Results) -> str:
         "## Against the bars\n",
         _bars(judge(bar, middle) for bar in BARS),
         "## The numbers\n",
-        f"Median of {results.turns}, lowest to highest in brackets.\n",
+        f"Median of {results.turns} turns (fewer where one takes minutes), lowest to highest in brackets.\n",
         _numbers(results),
         _NOTES,
         *_failures(results.failures),
