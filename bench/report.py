@@ -26,8 +26,8 @@ _NOTES: Final = """\
 - *Accept while delivering* is the same with everything running as by default; it counts until the last `250`.
 - *To Maildir* counts until the last file is in `new`, *relay* until `smtp-sink` has taken the last message, and then
   the queue must be empty.
-- *CPU* is that of the whole machine, kernel and load generator included, less what it used before the load; it is left out
-  of a turn before which something else kept half a processor or more busy.
+- *CPU* is that of the whole machine, kernel and load generator included, less what it used before the load; it is
+  left out of a turn before which something else kept half a processor or more busy.
 - *Memory* is the proportional set size of all processes of the server together.
 - *To many recipients* counts from `MAIL` to the last `250`, then the rate until `smtp-sink` has taken the last copy.
   Postfix takes part for orientation, with its limit of 1000 recipients raised.
