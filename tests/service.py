@@ -225,6 +225,18 @@ class Service:
         """Return the new messages of an account."""
         return sorted((self.maildir(address) / "new").iterdir())
 
+    def message(self, address: str, text: str) -> bytes:
+        """Return the only new message of an account that contains ``text``."""
+        contents = [path.read_bytes() for path in self.messages(address)]
+        (found,) = [content for content in contents if text.encode() in content]
+        return found
+
+    def wait_done(self, reply: str | bytes) -> None:
+        """Wait until the message that was acknowledged so has left the queue."""
+        found = re.search(r"Accepted as (\S+)", reply if isinstance(reply, str) else reply.decode())
+        assert found, reply
+        self.wait_for("message.done", message=found[1])
+
     def client(self) -> smtplib.SMTP:
         """Return a client that has read the greeting."""
         return smtplib.SMTP("127.0.0.1", self.port, local_hostname="client.test", timeout=PATIENCE_S)
