@@ -106,6 +106,8 @@ class Operators:
             rest()
 
         def finish() -> None:
+            if request.verb == "retry":
+                self._deliveries.window.forget_down()
             self._deliveries.schedule.look()
             done(control.Done(touched))
 

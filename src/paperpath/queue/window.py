@@ -111,6 +111,10 @@ class Window:
         """A destination was reached."""
         self._down.pop(key, None)
 
+    def forget_down(self) -> None:
+        """Try every destination again: somebody who should know says that it is worth it."""
+        self._down.clear()
+
     def down_until(self, key: Key, now: int) -> int:
         """Return until when a destination is left alone; 0 where it is not."""
         until, _ = self._down.get(key, (0, 0))
