@@ -63,6 +63,8 @@ class Connection(asyncio.Protocol):
         self._closed = False
         self.key = key
         self.transactions = 0
+        self.leaving = False
+        """Whether goodbye was said."""
         self.tls_failure = ""
         self.deadline = 0.0
         self.opened: asyncio.Future[Deferred | None] = self._loop.create_future()
@@ -82,15 +84,18 @@ class Connection(asyncio.Protocol):
     def quit(self) -> None:
         """End a connection that carries nothing, politely where that is possible."""
         if self._client.phase is Phase.READY:
+            self.leaving = True
             self._client.quit()
             self._settle()
-        elif self._client.phase is not Phase.QUIT:
+        elif not self.leaving:
             self.abort("given up")
 
     def expire(self) -> None:
         """The deadline has passed."""
         if self._client.phase is Phase.READY:
             self.quit()
+        elif self._client.phase is Phase.UPGRADING:
+            self._tls_failed("timed out")
         else:
             self.abort("timed out")
 
@@ -169,7 +174,10 @@ class Connection(asyncio.Protocol):
         self._closed = True
         self._open(Deferred("connection lost", code="4.2"))
         if self._transport is not None:
-            self._transport.abort()
+            if self.leaving:
+                self._transport.close()
+            else:  # what was not sent yet must not leave: half a message could pass for a whole one
+                self._transport.abort()
         if self._upgrade is not None:
             self._upgrade.cancel()
         self._owner.closed(self)
@@ -228,16 +236,15 @@ class Connection(asyncio.Protocol):
         except (OSError, ValueError) as error:
             self._tls_failed(one_line(str(error) or type(error).__name__, 200))
             return
-        self._upgrade = None
         if upgraded is None or self._closed:
             self._tls_failed("connection lost")
             return
+        self._upgrade = None
         self._transport = upgraded
         self._client.tls_started()
         self._settle()
 
     def _tls_failed(self, reason: str) -> None:
         # The standard loop does not call connection_lost after a handshake that took too long.
-        self._upgrade = None
         self.tls_failure = reason
         self.abort(f"TLS handshake failed ({reason})")

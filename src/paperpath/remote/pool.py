@@ -95,6 +95,9 @@ class Pool:
         await self._wait(lambda: not self._busy, grace_s)
         for task in self._opening:
             task.cancel()
+        for connection in tuple(self._watched):
+            if not connection.leaving:
+                connection.abort("this host is going down")
         await self._wait(lambda: not self._watched, _GOODBYE_S)
         for connection in tuple(self._watched):
             connection.abort("this host is going down")
@@ -142,12 +145,15 @@ class Pool:
         delivery.finish(outcomes)
 
     def _employ(self, connection: Connection, destination: _Destination) -> None:
-        if connection.usable and destination.waiting:
-            connection.deliver(destination.waiting.popleft())
-        elif connection.usable and not self._draining:
-            destination.idle.append(connection)
-        else:
+        others_starve = len(self._starved) > (connection.key in self._starved)
+        if not connection.usable or (others_starve and connection.transactions):
             connection.quit()
+        elif destination.waiting:
+            connection.deliver(destination.waiting.popleft())
+        elif self._draining or others_starve:
+            connection.quit()
+        else:
+            destination.idle.append(connection)
 
     def _open_more(self, key: str, destination: _Destination) -> None:
         while destination.opening < len(destination.waiting):

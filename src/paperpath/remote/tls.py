@@ -3,7 +3,7 @@
 import re
 import ssl
 
-_HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62}\.)*[a-z0-9_-]{1,63}", re.IGNORECASE)
+_HOST_NAME = re.compile(r"(?=.{1,253}$)(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}", re.IGNORECASE)
 
 
 def opportunistic_context() -> ssl.SSLContext:
