@@ -4,6 +4,7 @@ import contextlib
 import os
 
 from paperpath.system.files import copy_descriptor, open_to_read, read_some
+from paperpath.system.removal import remove_if_there
 
 
 class Contents:
@@ -22,7 +23,7 @@ class Contents:
     def discard(self, name: str) -> None:
         """Remove a file that no row names: its message was not accepted."""
         with contextlib.suppress(OSError):  # what stays is an orphan, removed at the next opening
-            os.unlink(os.path.join(self._folder, name))
+            remove_if_there(os.path.join(self._folder, name))
 
     def open(self, name: str) -> int:
         """Return a descriptor to read from."""

@@ -53,10 +53,10 @@ class QueueRole:
 
     async def _open(self, settings: QueueSettings) -> None:
         store = SqliteStore(settings.folder)
-        interrupted = store.open()
+        interrupted = store.open(int(now()))
         self._writer = Writer(store, self._broken)
         self._writer.start()
-        contents = Contents(os.path.join(settings.folder, "content"))
+        contents = Contents(store.content_folder)
         self._deliveries = Deliveries(settings, self._writer, contents, self._journal)
         self._intake = Intake(self._deliveries, contents, self._journal)
         self._operators = Operators(self._deliveries, self._writer, self._journal)
@@ -66,7 +66,7 @@ class QueueRole:
 
         totals = await self._writer.ask(count)
         self._journal.log.emit(
-            QueueOpened(messages=totals.messages, recipients=totals.recipients, interrupted=len(interrupted))
+            QueueOpened(messages=totals.messages, recipients=totals.recipients, interrupted=store.interrupted)
         )
         for delivery in interrupted:
             self._journal.interrupted(delivery)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from paperpath.store.contract import Defer, Finish, NewMessage, Store, StoreBroken, StoreFull
+from paperpath.system.clock import now
 
 T = TypeVar("T")
 Done = Callable[[T | Exception], None]
@@ -154,7 +155,7 @@ class Writer:
             self._store.accept(messages)
         defers = [defer for work in works for defer in work.defers]
         finishes = [finish for work in works for finish in work.finishes]
-        ended = set(self._store.settle(defers, finishes)) if defers or finishes else set()
+        ended = set(self._store.settle(defers, finishes, int(now()))) if defers or finishes else set()
         for work in works:
             if work.defers or work.finishes:
                 work.result = sorted(ended.intersection(finish.message for finish in work.finishes))
