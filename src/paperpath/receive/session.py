@@ -50,6 +50,7 @@ class Session(asyncio.Protocol):
         "_events",
         "_gatherer",
         "_handling",
+        "_input_ended",
         "_machine",
         "_messages",
         "_paused",
@@ -69,7 +70,7 @@ class Session(asyncio.Protocol):
         self._service, self._service_name, self._sessions = service, name, sessions
         self._gatherer: Gatherer | None = None
         self._events: deque[Event] = deque()
-        self._handling = self._paused = False
+        self._handling = self._paused = self._input_ended = False
         self._messages = self._recipients = 0
         self.result = "closed"
 
@@ -98,8 +99,10 @@ class Session(asyncio.Protocol):
             self._paused = True
             self._transport.pause_reading()
 
-    def eof_received(self) -> None:
-        """The client will send nothing more; the connection is closed when this returns None."""
+    def eof_received(self) -> bool:
+        """The client will send nothing more; True keeps the connection until what it asked is answered."""
+        self._input_ended = True
+        return self._machine.question is not None
 
     def connection_lost(self, error: Exception | None) -> None:
         """Write the session's one line."""
@@ -164,12 +167,16 @@ class Session(asyncio.Protocol):
 
     def _flush(self) -> None:
         output = self._machine.take_output()
-        if output:
+        if output and not self._transport.is_closing():
             self._transport.write(output)
 
     def _answer(self, given: Reply) -> None:
         self._go_on(self._machine.answer(given))
-        if self._paused and self._machine.question is None:
+        if self._machine.question is not None or self._transport.is_closing():
+            return
+        if self._input_ended:
+            self._transport.close()
+        elif self._paused:
             self._paused = False
             self._transport.resume_reading()
 

@@ -170,6 +170,10 @@ class Channel:
                     return
         except (FrameError, msgspec.MsgspecError, ValueError, IndexError) as error:
             self.close(f"not understood: {error}")
+        except Exception:
+            # A defect of ours: the frames that follow would wait for the next to come, so nothing may follow.
+            self.close("broken")
+            raise
 
 
 def peer_uid(sock: socket.socket) -> int:
