@@ -63,7 +63,7 @@ class _Conversation(socketserver.StreamRequestHandler):
             pass  # the client went, perhaps because a test killed it
 
     def _converse(self) -> None:
-        self._sender, self._recipients, self._parameters = "", list[str](), ""
+        self._sender, self._recipients, self._parameters, self._begun = "", list[str](), "", False
         self._say("220 sink.test")
         while line := self.rfile.readline(4096):
             verb = line.split(None, 1)[0].upper().decode("ascii", "replace") if line.strip() else ""
@@ -80,7 +80,9 @@ class _Conversation(socketserver.StreamRequestHandler):
             case "MAIL":
                 self._sender, self._parameters = _address(line), line.partition(b">")[2].decode().strip()
                 self._recipients.clear()
-                self._answer("MAIL", self._sender, "250 2.1.0 Fine")
+                self._begun = self._answer("MAIL", self._sender, "250 2.1.0 Fine")
+            case "RCPT" if not self._begun:
+                self._say("503 5.5.1 MAIL first")
             case "RCPT":
                 if self._answer("RCPT", _address(line), "250 2.1.5 Fine"):
                     self._recipients.append(_address(line))
@@ -120,6 +122,7 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
+    allow_reuse_address = True
     sink: Sink
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -132,9 +135,9 @@ def _address(line: bytes) -> str:
 
 
 @contextmanager
-def running_sink() -> Iterator[Sink]:
-    """Run one on a port of its own."""
-    with _Server(("127.0.0.1", 0), _Conversation) as server:
+def running_sink(port: int = 0) -> Iterator[Sink]:
+    """Run one, on a port of its own unless one is named."""
+    with _Server(("127.0.0.1", port), _Conversation) as server:
         server.sink = Sink(server.server_address[1])
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
