@@ -2,7 +2,7 @@
 
     python -m bench.maildir FOLDER [--messages N]
 
-FOLDER should be on a journaled file system of its own (`bench.volume` makes one).  Each line is one way to deliver
+FOLDER should be on a journaled file system of its own (`bench.volume` can make one).  Each line is one way to deliver
 the same 4 KB messages through `local.maildir.deliver`; `link` is what file systems without an exclusive rename get.
 """
 
@@ -59,7 +59,9 @@ def _deliver_all(homes: list[str], messages: int, batch: int) -> None:
     content = (_CONTENT * (_SIZE // len(_CONTENT) + 1))[:_SIZE]
     for start in range(0, messages, batch):
         one = [
-            Delivery(homes[at % len(homes)], b"joe@bench.test", b"from@bench.test", b"Received: x\n", content, None, _SIZE)
+            Delivery(
+                homes[at % len(homes)], b"joe@bench.test", b"from@bench.test", b"Received: x\n", content, None, _SIZE
+            )
             for at in range(start, min(start + batch, messages))
         ]
         outcomes = deliver(one, next_name)

@@ -23,9 +23,7 @@ def _declare(name: str, *arguments: type) -> "ctypes._FuncPointer | None":
 
 
 _sync_file_range = _declare("sync_file_range", ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-_renameat2 = _declare(
-    "renameat2", ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint
-)
+_renameat2 = _declare("renameat2", ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
 _prctl = _declare("prctl", ctypes.c_int, *[ctypes.c_ulong] * 4)
 
 HAS_RENAMEAT2 = _renameat2 is not None

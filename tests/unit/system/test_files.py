@@ -81,7 +81,11 @@ def test_failed_fsync_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_folders_are_made_with_their_mode_and_parents_synced(tmp_path: Path, calls: list[str]) -> None:
-    files.make_folders_durably(str(tmp_path / "a/b"), 0o750)
+    former = os.umask(0o077)
+    try:
+        files.make_folders_durably(str(tmp_path / "a/b"), 0o750)
+    finally:
+        os.umask(former)
     assert [stat.S_IMODE((tmp_path / path).stat().st_mode) for path in ("a", "a/b")] == [0o750, 0o750]
     assert calls == [f"fsync {tmp_path.name}", "fsync a"]
 
