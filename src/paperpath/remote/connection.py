@@ -61,6 +61,7 @@ class Connection(asyncio.Protocol):
         self._sending = False
         self._steps = -1
         self._closed = False
+        self._parted = False
         self.key = key
         self.transactions = 0
         self.leaving = False
@@ -103,6 +104,9 @@ class Connection(asyncio.Protocol):
         """End the connection now."""
         self._run(lambda: self._client.lost(how))
         self._close()
+        if not self._parted and self._transport is not None:
+            self._transport.abort()
+        self._part()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -173,14 +177,19 @@ class Connection(asyncio.Protocol):
             return
         self._closed = True
         self._open(Deferred("connection lost", code="4.2"))
-        if self._transport is not None:
-            if self.leaving:
-                self._transport.close()
-            else:  # what was not sent yet must not leave: half a message could pass for a whole one
-                self._transport.abort()
         if self._upgrade is not None:
             self._upgrade.cancel()
-        self._owner.closed(self)
+        if self._transport is not None and self.leaving:
+            self._transport.close()  # TLS says goodbye too; connection_lost tells when
+            return
+        if self._transport is not None:
+            self._transport.abort()  # what was not sent yet must not leave: half a message could pass for a whole one
+        self._part()
+
+    def _part(self) -> None:
+        if not self._parted:
+            self._parted = True
+            self._owner.closed(self)
 
     # Content in blocks, as fast as the peer takes it.
 
