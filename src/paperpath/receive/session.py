@@ -47,6 +47,7 @@ class Session(asyncio.Protocol):
     """One connection from its greeting to its end."""
 
     __slots__ = (
+        "_choked",
         "_events",
         "_gatherer",
         "_handling",
@@ -70,7 +71,7 @@ class Session(asyncio.Protocol):
         self._service, self._service_name, self._sessions = service, name, sessions
         self._gatherer: Gatherer | None = None
         self._events: deque[Event] = deque()
-        self._handling = self._paused = self._input_ended = False
+        self._handling = self._paused = self._choked = self._input_ended = False
         self._messages = self._recipients = 0
         self.result = "closed"
 
@@ -98,6 +99,17 @@ class Session(asyncio.Protocol):
         if self._machine.question is not None and self._machine.buffered_bytes > _BUFFERED_MOST_BYTES:
             self._paused = True
             self._transport.pause_reading()
+
+    def pause_writing(self) -> None:
+        """The client does not read its replies: read nothing more from it until it does."""
+        self._choked = True
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._choked = False
+        if not self._paused and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def eof_received(self) -> bool:
         """The client will send nothing more; True keeps the connection until what it asked is answered."""
@@ -141,6 +153,8 @@ class Session(asyncio.Protocol):
         """End the session with a 421."""
         self.result = result
         self._go_on(self._machine.abort(last))
+        if self._choked:  # it would not read this either, and hold the connection open with that
+            self._transport.abort()
 
     # Events
 
@@ -178,7 +192,8 @@ class Session(asyncio.Protocol):
             self._transport.close()
         elif self._paused:
             self._paused = False
-            self._transport.resume_reading()
+            if not self._choked:
+                self._transport.resume_reading()
 
     def _sender(self, _event: SenderGiven) -> None:
         self._answer(replies.SENDER_OK)
