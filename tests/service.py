@@ -241,7 +241,7 @@ class Service:
         """Return a client that has read the greeting."""
         return smtplib.SMTP("127.0.0.1", self.port, local_hostname="client.test", timeout=PATIENCE_S)
 
-    def send(self, sender: str, recipients: Sequence[str], message: str | bytes) -> None:
+    def send(self, sender: str, recipients: Sequence[str], message: str) -> None:
         """Send one message on a connection of its own."""
         with self.client() as client:
             refused = client.sendmail(sender, recipients, message)
