@@ -61,7 +61,7 @@ class Result(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Report(msgspec.Struct, frozen=True, array_like=True, tag="report", gc=False):
-    """Answer to one job.  A target that is missing here, or twice, counts as deferred."""
+    """Answer to one job.  A target that is missing here counts as deferred; of two results for one the first counts."""
 
     job: int
     results: tuple[Result, ...]
