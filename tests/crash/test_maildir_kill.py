@@ -37,7 +37,7 @@ def hand_over(worker: Talk, account: Account, wanted: list[int]) -> None:
 @pytest.mark.parametrize("reports", [0, 1, 30])
 def test_killed_worker_loses_nothing_it_reported(tmp_path: Path, reports: int) -> None:
     home = make_home(tmp_path / "mail/box.test/joe")
-    account = Account(ME, str(home), "", "")
+    account = Account(ME, str(home), b"", b"")
     with running(tmp_path, settings(tmp_path / "mail", ME)) as service:
         queue = service.connect("workers")
         queue.ask(StartWorker(1, "mailboxes"))

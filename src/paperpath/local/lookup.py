@@ -95,7 +95,7 @@ class Accounts:
             folder = mailbox_folder(self.mail, name + b"@" + domain)
             if folder is not None and self._is_folder(folder):
                 self._check_maildir(folder)
-                return Recipient(MAILBOXES, Account(self.mail_user, folder, "", ""))
+                return Recipient(MAILBOXES, Account(self.mail_user, folder, b"", b""))
         return None
 
     def _system_account(self, local: bytes) -> Recipient | None:
@@ -108,7 +108,7 @@ class Accounts:
 
     def _default_delivery(self, user: User) -> Recipient:
         self._check_maildir(user.home)
-        return Recipient(_USER_PREFIX + user.name, Account(user.name, user.home, "", ""))
+        return Recipient(_USER_PREFIX + user.name, Account(user.name, user.home, b"", b""))
 
     def _eligible(self, name: bytes) -> User | None:
         """Return the account if mail may be delivered for it: not root's, and its home is there and its

@@ -12,8 +12,9 @@ class Account(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The system account that the delivery runs as."""
     home: str
     """Absolute path of the home: of the system account, or of one mailbox under ``state/mail``."""
-    dash: str
-    extension: str
+    dash: bytes
+    extension: bytes
+    """In its own spelling; any bytes, since it is part of an address."""
 
 
 class Lookup(msgspec.Struct, frozen=True, array_like=True, tag="lookup", gc=False):

@@ -64,7 +64,7 @@ def host() -> Host:
 
 
 def test_mailbox(host: Host) -> None:
-    account = Account("vmail", "/mail/box.test/joe", "", "")
+    account = Account("vmail", "/mail/box.test/joe", b"", b"")
     assert host.accounts().find(b"JOE@Box.Test") == Recipient("mailboxes", account)
     assert host.asked == []
 
@@ -99,7 +99,7 @@ def test_mailbox_domain_never_reaches_system_accounts(host: Host) -> None:
 
 
 def test_system_account(host: Host) -> None:
-    assert host.accounts().find(b"Joe@host.test") == Recipient("user:joe", Account("joe", "/home/joe", "", ""))
+    assert host.accounts().find(b"Joe@host.test") == Recipient("user:joe", Account("joe", "/home/joe", b"", b""))
 
 
 def test_longest_name_wins(host: Host) -> None:

@@ -42,7 +42,7 @@ def service(tmp_path: Path, mail: Path) -> Iterator[Service]:
 
 
 def account(mail: Path) -> Account:
-    return Account(ME, f"{mail}/box.test/joe", "", "")
+    return Account(ME, f"{mail}/box.test/joe", b"", b"")
 
 
 def test_answers_who_is_there(service: Service, mail: Path) -> None:
@@ -164,7 +164,7 @@ def test_system_user_gets_mail_by_a_worker_of_its_own(
     with running(tmp_path, settings(mail, ME, change_user=True)) as service:
         queue = service.connect("workers")
         found = queue.ask(Lookup(1, name.upper().encode() + b"@host.test"))
-        assert found == Found(1, f"user:{name}", Account(name, str(home), "", ""))
+        assert found == Found(1, f"user:{name}", Account(name, str(home), b"", b""))
         assert queue.ask(StartWorker(2, f"user:{name}")) == WorkerStarted(2)
         worker = worker_talk(queue)
         assert worker.ask(job(1, found.account)) == Report(1, (Result(0, Delivered("did 1+0+0")),))

@@ -19,7 +19,7 @@ from paperpath.wire.accounts import Account
 from paperpath.wire.delivery import FromAgent, Report, Result, Target
 from tests.unit.local.service import job
 
-ACCOUNT = Account("vmail", "/mail/box.test/joe", "", "")
+ACCOUNT = Account("vmail", "/mail/box.test/joe", b"", b"")
 DONE = Delivered("did 1+0+0")
 
 
@@ -107,17 +107,17 @@ async def test_job_without_targets_is_reported() -> None:
     "account",
     [
         None,
-        Account("joe", "/mail/box.test/joe", "", ""),
-        Account("vmail", "/etc", "", ""),
-        Account("vmail", "/mailbox", "", ""),
-        Account("vmail", "/mail/../etc", "", ""),
-        Account("vmail", "/mail/box.test/../../etc", "", ""),
-        Account("vmail", "mail/box.test/joe", "", ""),
-        Account("vmail", "/mail//box.test", "", ""),
-        Account("vmail", "//mail/box.test", "", ""),
-        Account("vmail", "/mail/box.test/", "", ""),
-        Account("vmail", "/mail/a\0b", "", ""),
-        Account("vmail", "", "", ""),
+        Account("joe", "/mail/box.test/joe", b"", b""),
+        Account("vmail", "/etc", b"", b""),
+        Account("vmail", "/mailbox", b"", b""),
+        Account("vmail", "/mail/../etc", b"", b""),
+        Account("vmail", "/mail/box.test/../../etc", b"", b""),
+        Account("vmail", "mail/box.test/joe", b"", b""),
+        Account("vmail", "/mail//box.test", b"", b""),
+        Account("vmail", "//mail/box.test", b"", b""),
+        Account("vmail", "/mail/box.test/", b"", b""),
+        Account("vmail", "/mail/a\0b", b"", b""),
+        Account("vmail", "", b"", b""),
     ],
 )
 async def test_hostile_job_is_deferred_and_logged_and_others_go_on(account: Account | None) -> None:
@@ -135,7 +135,7 @@ async def test_hostile_job_is_deferred_and_logged_and_others_go_on(account: Acco
 
 async def test_home_itself_is_inside() -> None:
     async with serving(Queue()) as queue:
-        queue.channel.send(job(1, Account("vmail", "/mail", "", "")))
+        queue.channel.send(job(1, Account("vmail", "/mail", b"", b"")))
         assert await queue.reported(1) == [Report(1, (Result(0, DONE),))]
 
 
