@@ -145,12 +145,13 @@ class Pool:
         delivery.finish(outcomes)
 
     def _employ(self, connection: Connection, destination: _Destination) -> None:
+        """Let a connection do what is wanted most: the next mail here, or making room for who got no connection."""
         others_starve = len(self._starved) > (connection.key in self._starved)
-        if not connection.usable or (others_starve and connection.transactions):
+        if not connection.usable:
             connection.quit()
-        elif destination.waiting:
+        elif destination.waiting and not (others_starve and connection.transactions):
             connection.deliver(destination.waiting.popleft())
-        elif self._draining or others_starve:
+        elif others_starve or self._draining:
             connection.quit()
         else:
             destination.idle.append(connection)

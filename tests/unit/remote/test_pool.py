@@ -7,6 +7,7 @@ import pytest
 
 from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
 from paperpath.remote import connection as connection_module
+from paperpath.remote import pool as pool_module
 from paperpath.wire.delivery import Report
 from tests.unit.remote.scene import (
     CONTENT,
@@ -160,7 +161,20 @@ async def test_a_server_that_closes_at_once_does_not_keep_us_busy() -> None:
         assert server.connections <= 3
 
 
-async def test_the_limit_on_connections_holds_and_starves_nobody() -> None:
+async def test_a_connection_that_is_over_before_it_is_used_defers() -> None:
+    async def hello_and_goodbye(session: Session) -> None:
+        await session.say("220 hello")
+        await session.hear()
+        await session.say("250 peer.test", "421 4.3.2 too busy after all")
+
+    async with Server(hello_and_goodbye) as server, Bench() as bench:
+        outcome = only(await bench.deliver(job_for(server.route)))
+        assert isinstance(outcome, Deferred) and outcome.code == "4.2"
+        assert server.connections == 1
+
+
+async def test_the_limit_on_connections_holds_and_starves_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "_SWEEP_S", 1000.0)  # nobody is to wait until an idle connection expires
     settings = msgspec.structs.replace(SETTINGS, connections_most=1)
     async with Server(keep_taking) as one, Server(keep_taking) as other, Bench(settings) as bench:
         jobs = [job_for(server.route) for server in (one, one, other, one, other)]
