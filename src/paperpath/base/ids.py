@@ -8,6 +8,7 @@ look alike.
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES = {digit: value for value, digit in enumerate(_DIGITS)} | {"o": 0, "i": 1, "l": 1}
 _VALUES |= {digit.upper(): value for digit, value in _VALUES.items()}
+_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 _MOST_LETTERS = 13
 _MOST = (1 << 63) - 1
 
@@ -19,11 +20,11 @@ def show_id(number: int) -> str:
     """
     if not 0 <= number <= _MOST:
         raise ValueError(f"not a message id: {number}")
-    letters: list[str] = []
-    while number:
-        number, digit = divmod(number, 32)
-        letters.append(_DIGITS[digit])
-    return "".join(reversed(letters)) or "0"
+    text = ""
+    while number:  # two letters at a time: every line of the log has an id
+        text = _PAIRS[number & 1023] + text
+        number >>= 10
+    return text.lstrip("0") or "0"
 
 
 def parse_id(text: str) -> int:

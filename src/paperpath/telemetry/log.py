@@ -8,8 +8,10 @@ is never split between writes, so that the processes of one service can share th
 import json
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 import msgspec
+from msgspec.structs import astuple
 
 from paperpath.base.dates import iso8601
 from paperpath.telemetry.event import Event
@@ -20,7 +22,10 @@ _FLUSH_BYTES = 16 * 1024
 
 
 def _value(value: object) -> str:
-    if isinstance(value, float):
+    kind = type(value)
+    if kind is int:
+        return str(value)
+    if kind is float:
         return f"{value:.3f}"
     text = str(value)
     return text if _PLAIN.fullmatch(text) and text.isprintable() else _json(text)
@@ -38,16 +43,21 @@ def _json(value: object) -> str:
     return quick if quick.isprintable() else json.dumps(value, separators=(",", ":"))
 
 
+@lru_cache(maxsize=256)
+def _head(kind: type[Event], process: str) -> tuple[str, tuple[str, ...]]:
+    """Return what all lines of one event of one process have: their beginning, and the names before the values."""
+    return f" {kind.level} {kind.name} process={process}", tuple(f" {field}=" for field in kind.__struct_fields__)
+
+
 def logfmt(event: Event, process: str, now: float) -> str:
     """Return the event as one line for people, without its line end."""
     seconds = int(now)
-    stamp = f"{iso8601(seconds)[:-1]}.{int((now - seconds) * 1000):03}Z"
-    parts = [stamp, event.level, event.name, f"process={process}"]
-    for field in event.__struct_fields__:
-        value = getattr(event, field)
+    head, names = _head(type(event), process)
+    parts = [iso8601(seconds)[:-1], f".{int((now - seconds) * 1000):03}Z", head]
+    for name, value in zip(names, astuple(event), strict=True):
         if value is not None:
-            parts.append(f"{field}={_value(value)}")
-    return " ".join(parts)
+            parts += (name, _value(value))
+    return "".join(parts)
 
 
 def json_line(event: Event, process: str, now: float) -> str:
