@@ -41,6 +41,7 @@ class Child:
     def start(self) -> None:
         """Start the process and tell it its settings."""
         loop = asyncio.get_running_loop()
+        self._started = monotonic()
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -50,7 +51,6 @@ class Child:
                 ours.close()
                 self._ended_how(0, f"could not be started: {error}")
                 return
-        self._started = monotonic()
         self._log.emit(ProcessStarted(role=self.part.name, pid=self._process.pid))
         loop.add_reader(self._process.pidfd, self._ended)
         self._channel = Channel(ours, FromChild, self._answered, lambda _: None)
