@@ -81,14 +81,14 @@ class Service:
         """Change the file: tables are merged, everything else is replaced."""
         self.config.write_text(_toml(_merged(tomllib.loads(self.config.read_text()), settings)))
 
-    def run(self, *words: str, config: bool = True, expect: int | None = 0) -> str:
-        """Run ``paperpath WORDS``; return what it printed."""
+    def run(self, *words: str, config: bool = True, expect: int = 0) -> str:
+        """Run ``paperpath WORDS``; return what it printed, on standard error where it was to fail."""
         option = ["--config", str(self.config)] if config else []
         done = subprocess.run(
             [_PROGRAM, *words, *option], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S
         )
-        assert expect is None or done.returncode == expect, f"paperpath {words}: {done.returncode}\n{done.stderr}"
-        return done.stdout
+        assert done.returncode == expect, f"paperpath {words}: {done.returncode}\n{done.stderr}"
+        return done.stderr if expect else done.stdout
 
     def queue(self, *words: str) -> Any:
         """Run ``paperpath queue WORDS --json``; return what it said."""

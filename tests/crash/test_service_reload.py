@@ -73,3 +73,37 @@ def test_address_that_cannot_be_had_keeps_the_former_settings(service: Service) 
     assert str(neighbour.port) in refused["reason"]
     with service.client() as client:
         assert client.ehlo()[1].startswith(HOSTNAME.encode())
+
+
+def test_number_of_processes_changes(service: Service) -> None:
+    service.configure({"receive": {"processes": 2}})
+    since = service.mark()
+    assert service.reload()["event"] == "service.reloaded"
+    assert [line["role"] for line in service.events("process.started", since=since)] == ["receive-1", "receive-2"]
+    service.send("sender@client.test", [ACCOUNT], "Subject: to the new ones\n\n")
+    service.wait_for("delivery.delivered", recipient=ACCOUNT)
+    service.stop()
+    assert not service.events("process.ended")
+
+
+def test_second_service_in_the_same_place_is_refused(service: Service) -> None:
+    other = service.folder / "other.toml"
+    other.write_text(service.config.read_text().replace(str(service.port), str(free_port())))
+    said = service.run("serve", "--config", str(other), config=False, expect=111)
+    assert "the service is running already" in said
+    with service.client() as client:
+        assert client.noop()[0] == 250
+
+
+def test_port_of_somebody_else_is_named(service: Service) -> None:
+    with running_service(start=False) as other:
+        other.configure({"listen": [{"service": "smtp", "address": f"127.0.0.1:{service.port}"}]})
+        said = other.run("serve", expect=111)
+        assert f"127.0.0.1:{service.port}" in said
+        assert "in use" in said
+
+
+def test_broken_file_is_no_start() -> None:
+    with running_service(start=False) as service:
+        service.config.write_text("hostnam = 1\n")
+        assert "paperpath.toml:1: hostnam" in service.run("serve", expect=100)

@@ -1,28 +1,186 @@
-"""A child that cannot even be started."""
-
 import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from paperpath.supervise import child as module
 from paperpath.supervise.child import Child
 from paperpath.supervise.plan import Part
+from paperpath.system.spawn import Process
 from paperpath.telemetry.log import Log
 
-PART = Part(name="queue", role="queue", user="no-such-user-here", settings=b"", doors=())
+STUB = Path(__file__).with_name("stub.py")
 
 
-async def test_one_that_cannot_be_started_is_tried_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PAUSE_FIRST_S", 0.001)
-    monkeypatch.setattr(module, "_PAUSE_MOST_S", 0.004)
-    pauses, enough = list[str](), asyncio.Event()
+class Stage:
+    """Starts stubs instead of processes of ours, and keeps the log."""
 
-    def write(line: bytes) -> None:
-        pauses.append(line.decode().split("restart_s=")[1].strip())
-        if len(pauses) == 5:
-            enough.set()
+    def __init__(self) -> None:
+        self.behaviour = "ready"
+        self.started: list[tuple[str, str | None]] = []
+        self.lines: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.log = Log("supervise", self._write, lambda: 0.0, as_json=True)
+        self._children: list[Child] = []
 
-    child = Child(PART, {}, Log("supervise", write, lambda: 0.0))
-    await enough.wait()
-    await child.stop(0)
-    assert pauses[:5] == ["0.001", "0.002", "0.004", "0.004", "0.004"]
+    def spawn(
+        self, module: str, arguments: Sequence[str], descriptors: Sequence[int], user: str | None, _: Mapping[str, str]
+    ) -> Process:
+        self.started.append((module, user))
+        if self.behaviour == "missing":
+            raise FileNotFoundError("no such user: nobody-here")
+        words = [sys.executable, str(STUB), self.behaviour, *arguments]
+        return Process(subprocess.Popen(words, pass_fds=tuple(descriptors)))
+
+    def child(self, settings: bytes = b"one", doors: tuple[str, ...] = ()) -> Child:
+        sockets = {name: socket.socket() for name in doors}
+        child = Child(Part("receive-1", "receive", None, settings, doors), sockets, self.log)
+        for sock in sockets.values():
+            sock.close()
+        self._children.append(child)
+        return child
+
+    async def line(self, event: str) -> dict[str, Any]:
+        """Return the next line of this event."""
+        while (line := await self.lines.get())["event"] != event:
+            pass
+        return line
+
+    async def close(self) -> None:
+        for child in self._children:
+            child.kill()
+            await child.stop(0)
+
+    def _write(self, data: bytes) -> None:
+        for line in data.splitlines():
+            self.lines.put_nowait(json.loads(line))
+
+
+@pytest.fixture
+async def stage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    stage = Stage()
+    monkeypatch.setattr(module, "spawn", stage.spawn)
+    yield stage
+    await stage.close()
+
+
+async def test_process_is_started_told_its_settings_and_ended(stage: Stage) -> None:
+    child = stage.child()
+    assert await child.ready() is None
+    assert stage.started == [("paperpath.receive", None)]
+    assert (await stage.line("process.started"))["role"] == "receive-1"
+    await child.stop(30)
+    assert stage.lines.empty(), "an end that was asked for is no news"
+
+
+async def test_settings_come_after_their_sockets(stage: Stage) -> None:
+    stage.behaviour = "rejects"
+    sockets = {"smtp": socket.socket(), "lmtp": socket.socket()}
+    child = Child(Part("receive", "receive", None, b"one", ("smtp", "lmtp")), sockets, stage.log)
+    assert await child.ready() == "one on smtp lmtp"
+    await child.stop(30)
+    for sock in sockets.values():
+        sock.close()
+
+
+async def test_process_that_dies_is_started_again_later_each_time(stage: Stage) -> None:
+    stage.behaviour = "dies"
+    child = stage.child()
+    ends = [await stage.line("process.ended") for _ in range(3)]
+    assert [end["how"] for end in ends] == ["exit 3"] * 3
+    assert [end["restart_s"] for end in ends] == [0.1, 0.2, 0.4]
+    stage.behaviour = "ready"
+    while await child.ready() is not None:
+        pass
+    assert len(stage.started) == 4
+
+
+async def test_pause_has_an_upper_bound(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PAUSE_FIRST_S", 0.01)
+    monkeypatch.setattr(module, "_PAUSE_MOST_S", 0.02)
+    stage.behaviour = "missing"
+    stage.child()
+    assert [(await stage.line("process.ended"))["restart_s"] for _ in range(4)] == [0.01, 0.02, 0.02, 0.02]
+
+
+async def test_process_that_lived_long_is_started_again_at_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.behaviour = "dies"
+    stage.child()
+    for _ in range(2):
+        await stage.line("process.ended")
+    monkeypatch.setattr(module, "_STEADY_S", -1.0)
+    assert (await stage.line("process.ended"))["restart_s"] == 0.1
+
+
+async def test_process_that_cannot_be_started_is_tried_again(stage: Stage) -> None:
+    stage.behaviour = "missing"
+    child = stage.child()
+    end = await stage.line("process.ended")
+    assert end["how"] == "could not be started: no such user: nobody-here"
+    stage.behaviour = "ready"
+    while await child.ready() is not None:
+        pass
+    assert len(stage.started) == 2
+
+
+async def test_signal_that_ended_it_is_named(stage: Stage) -> None:
+    child = stage.child()
+    assert await child.ready() is None
+    os.kill((await stage.line("process.started"))["pid"], signal.SIGSEGV)
+    assert (await stage.line("process.ended"))["how"] == "SIGSEGV"
+    assert await child.ready() is None
+
+
+async def test_waiting_ends_when_the_process_does(stage: Stage) -> None:
+    stage.behaviour = "dies"
+    child = stage.child()
+    assert await child.ready() == "exit 3"
+
+
+async def test_settings_that_are_refused_leave_the_former(stage: Stage) -> None:
+    stage.behaviour = "once"
+    child = stage.child(b"former")
+    assert await child.ready() is None
+    later = Part("receive-1", "receive", None, b"later", ())
+    assert await child.configure(later) == "later on "
+    assert child.part.settings == b"former"
+
+
+async def test_settings_that_are_taken_stay_over_a_restart(stage: Stage) -> None:
+    child = stage.child(b"former")
+    assert await child.ready() is None
+    later = Part("receive-1", "receive", None, b"later", ())
+    assert await child.configure(later) is None
+    stage.behaviour = "rejects"
+    os.kill((await stage.line("process.started"))["pid"], signal.SIGKILL)
+    assert await child.ready() == "SIGKILL"
+    assert await child.ready() == "later on "
+
+
+@pytest.mark.parametrize("how", [lambda child: child.stop(0.0), lambda child: child.stop(0.01)])
+async def test_process_that_does_not_drain_is_killed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, how: Callable[[Child], Any]
+) -> None:
+    monkeypatch.setattr(module, "_KILL_AFTER_S", 0.01)
+    stage.behaviour = "stays"
+    child = stage.child()
+    assert await child.ready() is None
+    await how(child)
+    assert (await stage.line("process.started"))["role"] == "receive-1"
+    assert stage.lines.empty()
+
+
+async def test_child_that_waits_to_be_started_again_is_stopped_at_once(stage: Stage) -> None:
+    stage.behaviour = "dies"
+    child = stage.child()
+    await stage.line("process.ended")
+    await child.stop(30)
+    await asyncio.sleep(0)
+    assert len(stage.started) == 1

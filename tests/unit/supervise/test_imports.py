@@ -1,0 +1,27 @@
+"""What runs as root loads little: each module here was thought about, and so must be the next one."""
+
+import subprocess
+import sys
+
+# Package by package: what the supervisor has loaded when it serves.
+LOADED = {
+    "base": {"address", "dates", "limits", "text"},
+    "config": {
+        "check", "endpoints", "fields", "identities", "load", "names", "places", "problems", "routing", "schema",
+    },
+    "process": {"child", "settings"},
+    "supervise": {"child", "main", "plan"},
+    "system": {
+        "channel", "clock", "kernel", "listeners", "notify", "output", "privileges", "spawn", "users",
+    },
+    "telemetry": {"event", "events", "log"},
+    "wire": {"frame", "supervision"},
+}  # fmt: skip
+
+
+def test_supervisor_loads_these_modules_and_no_other() -> None:
+    code = "import sys, paperpath.supervise.main; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-I", "-c", code], check=True, capture_output=True, text=True)
+    ours = {name for name in done.stdout.split() if name.startswith("paperpath.")}
+    listed = {f"paperpath.{package}.{name}" for package, names in LOADED.items() for name in names}
+    assert ours == listed | {f"paperpath.{package}" for package in LOADED}

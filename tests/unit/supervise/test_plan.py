@@ -1,0 +1,131 @@
+from typing import TypeVar
+
+import msgspec
+import pytest
+
+from paperpath.config.endpoints import Tcp, Unix
+from paperpath.config.load import parse
+from paperpath.process.settings import LocalSettings, QueueSettings, ReceiveSettings, RemoteSettings
+from paperpath.supervise import plan as module
+from paperpath.supervise.plan import Part, Plan, PlanError, make_plan
+from paperpath.system.users import User, own_uid
+
+S = TypeVar("S")
+
+BASE = """
+hostname = "mx.example.org"
+paths.state = "/s"
+paths.run = "/r"
+[[listen]]
+service = "smtp"
+address = "127.0.0.1:2525"
+[[listen]]
+service = "smtp"
+address = "[::1]:2526"
+[mailboxes]
+domains = ["example.net"]
+"""
+
+
+def plan_of(more: str = "", processors: int = 2, *, first: str = 'privileges = "caller"\n') -> Plan:
+    return make_plan(parse(first + BASE + more, "test.toml"), processors)
+
+
+def parts(plan: Plan, role: str) -> list[Part]:
+    return [part for part in plan.parts if part.role == role]
+
+
+def decoded(plan: Plan, role: str, kind: type[S]) -> S:
+    return msgspec.msgpack.decode(parts(plan, role)[0].settings, type=kind)
+
+
+def test_order_is_from_the_store_outwards() -> None:
+    assert [part.name for part in plan_of().parts] == ["queue", "local", "remote", "receive"]
+
+
+@pytest.mark.parametrize(("processors", "names"), [(1, 1), (2, 1), (4, 2), (9, 4)])
+def test_receivers_are_half_the_processors(processors: int, names: int) -> None:
+    assert len(parts(plan_of(processors=processors), "receive")) == names
+
+
+def test_several_of_a_kind_are_numbered_and_share_the_load() -> None:
+    plan = plan_of("[receive]\nprocesses = 3\nsessions = 100\n[remote]\nprocesses = 2\n")
+    assert [part.name for part in parts(plan, "receive")] == ["receive-1", "receive-2", "receive-3"]
+    assert [part.name for part in parts(plan, "remote")] == ["remote-1", "remote-2"]
+    assert decoded(plan, "receive", ReceiveSettings).sessions_most == 33
+
+
+def test_every_process_gets_the_sockets_it_serves_and_no_other() -> None:
+    plan = plan_of()
+    smtp = ("smtp 127.0.0.1:2525", "smtp [::1]:2526")
+    doors = {part.role: part.doors for part in plan.parts}
+    assert doors == {
+        "queue": ("intake", "remote", "control"),
+        "local": ("lookup", "workers"),
+        "remote": (),
+        "receive": smtp,
+    }
+    endpoints = {door.name: door.endpoint for door in plan.doors}
+    assert endpoints.keys() == {name for names in doors.values() for name in names}
+    assert endpoints["smtp [::1]:2526"] == Tcp("::1", 2526)
+    assert endpoints["intake"] == Unix("/r/queue.intake")
+
+
+def test_settings_are_the_process_s_own() -> None:
+    plan = plan_of('[log]\nformat = "json"\n[queue]\nlifetime = "2d"\n[remote]\nhelo = "out.example.org"\n')
+    queue = decoded(plan, "queue", QueueSettings)
+    assert (queue.folder, queue.lifetime_s, queue.log_as_json) == ("/s/queue", 2 * 86400, True)
+    assert decoded(plan, "remote", RemoteSettings).helo == "out.example.org"
+    assert decoded(plan, "local", LocalSettings).mailbox_domains == {b"example.net"}
+    assert decoded(plan, "receive", ReceiveSettings).hostname == "mx.example.org"
+    assert plan.log_as_json
+
+
+def test_as_the_caller_nobody_is_changed_to() -> None:
+    plan = plan_of()
+    assert {part.user for part in plan.parts} == {None}
+    assert plan.privileges.startswith("all as ")
+    assert "/s/queue" in plan.folders
+    assert decoded(plan, "queue", QueueSettings).intake_users == (own_uid(),)
+    assert not decoded(plan, "local", LocalSettings).change_user
+
+
+def as_root(monkeypatch: pytest.MonkeyPatch, users: dict[str, int]) -> None:
+    def find(name: str) -> User | None:
+        return None if name not in users else User(name, users[name], users[name], "/nonexistent")
+
+    monkeypatch.setattr(module, "own_uid", lambda: 0)
+    monkeypatch.setattr(module, "find_user", find)
+
+
+USERS = {
+    f"paperpath-{name}": number for number, name in enumerate(("receive", "queue", "remote", "admin", "mail"), 900)
+}
+
+
+def test_as_root_every_process_has_its_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_root(monkeypatch, USERS)
+    plan = plan_of(first="")
+    assert {part.role: part.user for part in plan.parts} == {
+        "queue": "paperpath-queue",
+        "local": None,
+        "remote": "paperpath-remote",
+        "receive": "paperpath-receive",
+    }
+    assert plan.privileges == "separate users"
+    assert plan.folders == ("/r",)
+    queue = decoded(plan, "queue", QueueSettings)
+    assert (queue.intake_users, queue.remote_users, sorted(queue.operator_users)) == ((900,), (902,), [0, 903])
+    local = decoded(plan, "local", LocalSettings)
+    assert (sorted(local.lookup_users), local.worker_users, local.change_user) == ([900, 901], (901,), True)
+
+
+def test_as_root_without_the_users_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_root(monkeypatch, {})
+    with pytest.raises(PlanError, match="run `paperpath init --system` once, as root"):
+        plan_of(first="")
+
+
+def test_as_root_it_can_be_told_to_stay_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_root(monkeypatch, {})
+    assert {part.user for part in plan_of().parts} == {None}
