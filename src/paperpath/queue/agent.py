@@ -7,7 +7,8 @@ only.  When the conversation ends, whatever was under way is lost: its outcome w
 import os
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from paperpath.queue.contents import Contents
 from paperpath.queue.jobs import Work
@@ -18,8 +19,7 @@ from paperpath.wire.delivery import FromAgent, Job, Report, Result, Target
 from paperpath.wire.frame import Hello
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(msgspec.Struct, frozen=True):
     """A job that an agent has."""
 
     work: Work

@@ -5,7 +5,7 @@ or fails to report, goes through ``_settle``: the outcome and what follows from 
 """
 
 import asyncio
-import random
+import contextlib
 import socket
 from collections.abc import Callable, Sequence
 
@@ -26,6 +26,7 @@ from paperpath.queue.settlement import Ending, Settlement, compose_report, put_o
 from paperpath.queue.window import Limits, Window
 from paperpath.queue.writer import Writer
 from paperpath.store.contract import StoreFull
+from paperpath.system.chance import chance
 from paperpath.system.clock import monotonic, now, now_microseconds
 from paperpath.wire.accounts import NotFound
 from paperpath.wire.delivery import Forward, Result
@@ -57,6 +58,7 @@ class Deliveries:
         self._remote = RemoteAgents(contents, self._reported, self._lost, self._remote_changed)
         self._last_message = 0
         self._draining = False
+        self._drained = asyncio.Event()
 
     def configure(self, settings: QueueSettings) -> None:
         """Go over to other settings; what is under way stays as it is."""
@@ -75,9 +77,9 @@ class Deliveries:
         self.schedule.stop()
         self.window.shut("local")
         self.window.shut("remote")
-        end = monotonic() + grace_s
-        while self.window.under_way and monotonic() < end:
-            await asyncio.sleep(0.05)
+        if self.window.under_way:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained.wait(), grace_s)
 
     def close(self) -> None:
         """Let the agents go."""
@@ -92,9 +94,7 @@ class Deliveries:
         self._last_message = max(self._last_message + 1, now_microseconds())
         return self._last_message
 
-    def admit(
-        self, consignment: Consignment, recipients: tuple[bytes, ...], origin: str, done: OnAdmitted
-    ) -> None:
+    def admit(self, consignment: Consignment, recipients: tuple[bytes, ...], origin: str, done: OnAdmitted) -> None:
         """Store a message; ``done`` is called with None once it is durable, else with the reason."""
         admission = self._route(consignment, recipients, origin)
 
@@ -142,7 +142,7 @@ class Deliveries:
         work, moment = running.work, int(now())
         self._note_reachability(work, results, moment)
         settings = self._settings
-        settlement = settle_results(work, results, settings.lifetime_s, running.began, moment, random.random())
+        settlement = settle_results(work, results, settings.lifetime_s, running.began, moment, chance())
         self._settle(work, settlement, running.began_monotonic)
 
     def _note_reachability(self, work: Work, results: Sequence[Result], moment: int) -> None:
@@ -160,7 +160,7 @@ class Deliveries:
             outcome = Deferred(getattr(answer, "reason", "the recipient could not be looked up"), code="3.0")
         results = [Result(recipient.number, outcome) for recipient in work.recipients]
         moment = int(now())
-        settlement = settle_results(work, results, self._settings.lifetime_s, moment, moment, random.random())
+        settlement = settle_results(work, results, self._settings.lifetime_s, moment, moment, chance())
         self._settle(work, settlement, monotonic())
 
     def _lost(self, agent: str, running: Sequence[Running]) -> None:
@@ -173,7 +173,7 @@ class Deliveries:
     def _put_off(self, work: Work, reason: str, began: float, *, counts: bool) -> None:
         moment = int(now())
         attempts = max(recipient.attempts for recipient in work.recipients)
-        due = after_lost_agent(work.key[0], work.consignment.birth, moment, attempts, random.random())
+        due = after_lost_agent(work.key[0], work.consignment.birth, moment, attempts, chance())
         self._settle(work, put_off(work, due, reason, counts=counts), began)
 
     def _remote_changed(self, there: bool) -> None:
@@ -196,6 +196,8 @@ class Deliveries:
         self.window.end(work.key)
         if not self._draining:
             self.schedule.pump()
+        elif not self.window.under_way:
+            self._drained.set()
         self._write(work, settlement, follow_up, report, began)
 
     def _write(

@@ -1,6 +1,6 @@
 """What the queue keeps in memory of work under way, and how new mail becomes work.  Pure."""
 
-from dataclasses import dataclass
+import msgspec
 
 from paperpath.base.address import VERP_SUFFIX, expand_verp
 from paperpath.config.routing import RoutingTable, route
@@ -8,8 +8,7 @@ from paperpath.queue.window import Key, Window
 from paperpath.store.contract import Claimed, ClaimedRecipient, NewMessage, NewRecipient
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Consignment:
+class Consignment(msgspec.Struct, frozen=True, kw_only=True):
     """A message, as far as deliveries need it; shared by all jobs that carry it."""
 
     message: int
@@ -23,8 +22,7 @@ class Consignment:
     file: str
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(msgspec.Struct, frozen=True):
     """One job: some recipients of one message at one destination, claimed."""
 
     consignment: Consignment
@@ -60,8 +58,7 @@ def of_claimed(claimed: Claimed) -> list[Work]:
     return [Work(consignment, key, claimed.recipients)]
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(msgspec.Struct, frozen=True):
     """A new message, ready to be stored, with the work that begins as soon as it is."""
 
     message: NewMessage

@@ -98,9 +98,7 @@ class QueueRole:
         os._exit(_EXIT_STORAGE)
 
 
-def _guarded(
-    users: tuple[int, ...], connected: Callable[[socket.socket], None]
-) -> Callable[[socket.socket], None]:
+def _guarded(users: tuple[int, ...], connected: Callable[[socket.socket], None]) -> Callable[[socket.socket], None]:
     """Return ``connected`` for these users only; the kernel says who is at the other end."""
 
     def check(sock: socket.socket) -> None:

@@ -126,9 +126,7 @@ class Operators:
             self._writer.call(page, paged)
 
         if request.messages:
-            self._writer.call(
-                lambda store: step(store, request.messages), lambda changed: stepped(changed, finish)
-            )
+            self._writer.call(lambda store: step(store, request.messages), lambda changed: stepped(changed, finish))
         else:
             all_after(0)
 

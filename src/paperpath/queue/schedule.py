@@ -101,7 +101,7 @@ class Schedule:
             self._claim(*waiting, moment)
 
     def _claim(self, key: Key, room: int, moment: int) -> None:
-        """Ask the store for ``room`` jobs at one destination; their places are taken at once, so as not to ask twice."""
+        """Ask the store for ``room`` jobs at one destination; their places are taken at once, so none is given twice."""
         for _ in range(room):
             self._window.start(key)
         channel, destination = key

@@ -5,7 +5,8 @@ mail by lying, and nothing else.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from paperpath.base.address import split
 from paperpath.base.outcome import Deferred, Failed, Outcome
@@ -19,8 +20,7 @@ from paperpath.wire.delivery import Forward, Result
 _NOTHING_SAID = Deferred("the delivery agent said nothing about this recipient", code="3.0")
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """One recipient's outcome with the follow-up that was decided."""
 
     recipient: ClaimedRecipient
@@ -29,19 +29,20 @@ class Ending:
     """Where deferred: when it is tried again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True):
     """What one report comes to."""
 
     endings: tuple[Ending, ...]
     forwards: tuple[Forward, ...] = ()
     defers: tuple[Defer, ...] = ()
     finishes: tuple[Finish, ...] = ()
-    failures: tuple[Ending, ...] = field(default=())
+    failures: tuple[Ending, ...] = ()
     """Those of ``endings`` that the sender is told about."""
 
 
-def settle_results(work: Work, results: Sequence[Result], lifetime_s: int, began: int, now: int, chance: float) -> Settlement:
+def settle_results(
+    work: Work, results: Sequence[Result], lifetime_s: int, began: int, now: int, chance: float
+) -> Settlement:
     """Decide what one job's results come to.
 
     A deferral becomes a failure where the attempt ``began`` after the message's lifetime: the last try was made
@@ -86,8 +87,7 @@ def _settlement(
     return Settlement(tuple(endings), tuple(forwards), defers, finishes, failures)
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """A failure report, ready to be admitted."""
 
     sender: bytes
@@ -154,5 +154,3 @@ def without_virtual_prefix(address: bytes, table: RoutingTable) -> bytes:
         if account and address.startswith(account + b"-"):
             return address[len(account) + 1 :]
     return address
-
-

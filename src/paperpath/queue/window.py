@@ -99,7 +99,7 @@ class Window:
         return None
 
     def mark_down(self, key: Key, now: int) -> int:
-        """A destination could not be reached: leave it alone for a while, twice as long each time; return until when."""
+        """Leave a destination alone that could not be reached, twice as long each time; return until when."""
         _, pause = self._down.get(key, (0, _DOWN_FIRST_S // 2))
         pause = min(pause * 2, _DOWN_MOST_S)
         if len(self._down) >= _DOWN_REMEMBERED:

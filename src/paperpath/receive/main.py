@@ -1,6 +1,7 @@
 """`receive` as a process: its listening sockets and its sessions."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 
@@ -11,7 +12,6 @@ from paperpath.process.submitter import Submitter
 from paperpath.receive import replies
 from paperpath.receive.service import Service
 from paperpath.receive.session import Session
-from paperpath.system.clock import monotonic
 from paperpath.telemetry.log import Log
 
 _BACKLOG = 4096
@@ -27,6 +27,8 @@ class Sessions:
         self.draining = False
         self.time: Callable[[], float] = asyncio.get_running_loop().time
         self._open: set[Session] = set()
+        self._none_open = asyncio.Event()
+        self._none_open.set()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -36,11 +38,18 @@ class Sessions:
         if len(self._open) >= self.most:
             return False
         self._open.add(session)
+        self._none_open.clear()
         return True
 
     def discard(self, session: Session) -> None:
         """It ended."""
         self._open.discard(session)
+        if not self._open:
+            self._none_open.set()
+
+    async def all_ended(self) -> None:
+        """Wait until none is open."""
+        await self._none_open.wait()
 
     def end_silent(self, silent_s: float) -> None:
         """End those from which nothing came for so long; one that waits for our answer is not silent."""
@@ -89,10 +98,8 @@ class ReceiveRole:
         self._stop_listening()
         self._sessions.draining = True
         self._sessions.end_idle()
-        end = monotonic() + grace_s
-        while self._sessions and monotonic() < end:
-            await asyncio.sleep(0.02)
-            self._sessions.end_idle()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._sessions.all_ended(), grace_s)
         self._sessions.end_all()
         await asyncio.sleep(0)  # the last replies leave, the sessions' lines are written
 

@@ -99,6 +99,8 @@ class Session(asyncio.Protocol):
         if self._machine.question is not None and self._machine.buffered_bytes > _BUFFERED_MOST_BYTES:
             self._paused = True
             self._transport.pause_reading()
+        if self._sessions.draining and self.is_idle:
+            self.end(replies.STOPPING, "stopping")
 
     def pause_writing(self) -> None:
         """The client does not read its replies: read nothing more from it until it does."""
