@@ -5,9 +5,10 @@ import sys
 
 # Package by package: what the supervisor has loaded when it serves.
 LOADED = {
-    "base": {"address", "dates", "limits", "text"},
+    "base": {"address", "cdb", "dates", "domains", "limits", "text"},
     "config": {
-        "check", "endpoints", "fields", "identities", "load", "names", "places", "problems", "routing", "schema",
+        "check", "control", "endpoints", "fields", "identities", "load", "names", "places", "problems", "qmail",
+        "routing", "schema",
     },
     "process": {"child", "settings"},
     "supervise": {"child", "main", "plan"},
