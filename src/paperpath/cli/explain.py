@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from paperpath.base.address import domain_of, split
+from paperpath.base.domains import suffixes
 from paperpath.base.text import show
 from paperpath.cli.options import config_option, json_option, load_config
 from paperpath.cli.show import print_json, say, strong
-from paperpath.config.routing import RoutingTable, is_relayed, next_hop, route, suffixes
+from paperpath.config.routing import RoutingTable, is_relayed, next_hop, route
 
 if TYPE_CHECKING:
     from paperpath.config.schema import Config

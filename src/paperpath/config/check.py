@@ -14,7 +14,7 @@ from paperpath.config.endpoints import SOCKET_PATH_MOST_BYTES, parse_listen, par
 from paperpath.config.names import domain_name, domain_pattern, local_part, mail_address
 from paperpath.config.places import QUEUE_CONTROL
 from paperpath.config.problems import Problem
-from paperpath.config.schema import Bounce, Config, Listen, Paths, Remote
+from paperpath.config.schema import Bounce, Config, Listen, Local, Paths, Qmail, Remote
 
 _DOMAIN = 'write a name such as "mx.example.org"'
 _RUN_MOST_BYTES = SOCKET_PATH_MOST_BYTES - len("/" + QUEUE_CONTROL)
@@ -35,7 +35,7 @@ class Checker:
             postmaster=self._postmaster(config.postmaster),
             listen=self._listeners(config.listen),
             paths=self._paths(config.paths),
-            local=msgspec.structs.replace(config.local, domains=self._domains("local", config.local.domains)),
+            local=self._local(config.local),
             mailboxes=msgspec.structs.replace(
                 config.mailboxes, domains=self._domains("mailboxes", config.mailboxes.domains)
             ),
@@ -48,8 +48,18 @@ class Checker:
                 networks=self._each("relay.networks", config.relay.networks, _network, 'write "192.0.2.0/24"'),
                 domains=self._each("relay.domains", config.relay.domains, domain_pattern, _DOMAIN),
             ),
+            receive=msgspec.structs.replace(
+                config.receive,
+                refused_senders=self._each(
+                    "receive.refused_senders",
+                    config.receive.refused_senders,
+                    _sender,
+                    'write "someone@example.org" or "@example.org"',
+                ),
+            ),
             remote=self._remote(config.remote),
             bounce=self._bounce(config.bounce),
+            qmail=self._qmail(config.qmail),
         )
         self._disjoint(checked)
         return checked
@@ -66,6 +76,17 @@ class Checker:
 
     def _each(self, key: str, texts: tuple[str, ...], read: Callable[[str], object], instead: str) -> tuple[str, ...]:
         return tuple(self._try(f"{key}[{at}]", text, read, instead) for at, text in enumerate(texts))
+
+    def _local(self, local: Local) -> Local:
+        default = local.default_domain
+        return Local(
+            domains=self._domains("local", local.domains),
+            default_domain=self._try("local.default_domain", default, domain_name, _DOMAIN) if default else "",
+            percent_hack=self._each("local.percent_hack", local.percent_hack, domain_name, _DOMAIN),
+        )
+
+    def _qmail(self, qmail: Qmail) -> Qmail:
+        return Qmail(home=self._absolute(qmail.home) if qmail.home else "")
 
     def _domains(self, section: str, texts: tuple[str, ...]) -> tuple[str, ...]:
         return self._each(f"{section}.domains", texts, domain_name, _DOMAIN)
@@ -130,6 +151,7 @@ class Checker:
         read = mail_address if "@" in bounce.double_to else local_part
         return Bounce(
             address=self._try("bounce.address", bounce.address, local_part, 'write a local part: "MAILER-DAEMON"'),
+            host=self._try("bounce.host", bounce.host, domain_name, _DOMAIN) if bounce.host else "",
             double_to=self._try("bounce.double_to", bounce.double_to, read, instead) if bounce.double_to else "",
         )
 
@@ -144,6 +166,12 @@ class Checker:
 
 def _name_server(text: str) -> object:
     return parse_server(text, 53)
+
+
+def _sender(text: str) -> str:
+    if text.startswith("@"):
+        return "@" + domain_name(text[1:])
+    return mail_address(text).lower()
 
 
 def _network(text: str) -> str:

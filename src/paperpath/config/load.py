@@ -14,6 +14,7 @@ from paperpath.base.text import one_line
 from paperpath.config.check import Checker
 from paperpath.config.fields import Field, decode, expected, fields_of
 from paperpath.config.problems import ConfigError, Problem, find_lines, line_of
+from paperpath.config.qmail import as_bytes, with_control
 from paperpath.config.routing import RoutingTable
 from paperpath.config.schema import Config, Section
 
@@ -24,9 +25,11 @@ _TOML_LINE = re.compile(r" \(at line ([0-9]+), column [0-9]+\)$")
 def load(path: str) -> Config:
     """Read and check a configuration file; relative paths in it are relative to its folder.
 
-    Raises ConfigError with everything that is wrong.
+    Where it names a qmail home, what the control files there say is part of it.  Raises ConfigError with
+    everything that is wrong.
     """
-    return parse(_read(path), path)
+    config = parse(_read(path), path)
+    return with_control(config) if config.qmail.home else config
 
 
 def parse(text: str, path: str) -> Config:
@@ -47,13 +50,16 @@ def parse(text: str, path: str) -> Config:
 def routing_table(config: Config) -> RoutingTable:
     """Return what routing depends on; every key is in lower case already."""
     return RoutingTable(
-        hostname=config.hostname.encode(),
-        local=frozenset(domain.encode() for domain in config.local.domains),
-        mailboxes=frozenset(domain.encode() for domain in config.mailboxes.domains),
-        virtual={key.encode(): value.encode() for key, value in config.virtual.items()},
-        relay=frozenset(domain.encode() for domain in config.relay.domains),
-        routes={key.encode(): value for key, value in config.routes.items()},
-        postmaster=config.postmaster.encode(),
+        hostname=as_bytes(config.hostname),
+        local=frozenset(map(as_bytes, config.local.domains)),
+        mailboxes=frozenset(map(as_bytes, config.mailboxes.domains)),
+        virtual={as_bytes(key): as_bytes(value) for key, value in config.virtual.items()},
+        relay=frozenset(map(as_bytes, config.relay.domains)),
+        routes={as_bytes(key): value for key, value in config.routes.items()},
+        postmaster=as_bytes(config.postmaster),
+        default_domain=as_bytes(config.local.default_domain),
+        percent_hack=frozenset(map(as_bytes, config.local.percent_hack)),
+        only_listed=config.relay.open_to == "listed",
     )
 
 

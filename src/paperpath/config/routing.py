@@ -1,20 +1,21 @@
-"""Where a recipient goes: qmail-send's algorithm (reference 3.3) over our settings.
+"""Where a recipient goes: qmail-send's algorithm (reference 3.3) over our settings.  See `RoutingTable`.
 
 Pure.  `receive` uses it to judge recipients, `queue` to route them, `paperpath explain` to tell.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
 from paperpath.base.address import split
+from paperpath.base.domains import suffixes
 
 
 class RoutingTable(msgspec.Struct, frozen=True, array_like=True):
     """The settings that routing depends on; keys in lower case."""
 
     hostname: bytes
-    """Domain of recipients that come without one."""
+    """Domain of recipients that come without one, unless there is a ``default_domain``."""
     local: frozenset[bytes]
     mailboxes: frozenset[bytes]
     virtual: dict[bytes, bytes]
@@ -22,6 +23,10 @@ class RoutingTable(msgspec.Struct, frozen=True, array_like=True):
     routes: dict[bytes, str]
     postmaster: bytes = b""
     """Who gets the mail for ``postmaster`` here (RFC 5321 4.5.1); empty where an account of that name does."""
+    default_domain: bytes = b""
+    percent_hack: frozenset[bytes] = frozenset()
+    only_listed: bool = False
+    """Whether a stranger may send to the domains of ``relay`` only, even if others are delivered here."""
 
 
 class Route(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -35,15 +40,6 @@ class Route(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What deliveries are limited by: the domain for ``remote``, the likely account for ``local``."""
     rule: str
     """The table that decided, for ``explain``: ``local``, ``mailboxes``, ``virtual KEY``, ``none``."""
-
-
-def suffixes(domain: bytes) -> Iterator[bytes]:
-    """Yield the domain, then each of its suffixes that begins with a dot, longest first."""
-    yield domain
-    at = domain.find(b".")
-    while at >= 0:
-        yield domain[at:]
-        at = domain.find(b".", at + 1)
 
 
 def _virtual_entry(table: Mapping[bytes, bytes], address: bytes, domain: bytes) -> tuple[bytes, bytes] | None:
@@ -61,12 +57,22 @@ def _account_guess(local: bytes) -> str:
 
 def route(table: RoutingTable, recipient: bytes) -> Route:
     """Return where ``recipient`` (never empty) goes."""
-    address = recipient if b"@" in recipient else recipient + b"@" + table.hostname
+    address = completed(table, recipient)
     local, domain = split(address)
     domain = domain.lower()
     if table.postmaster and local.lower() == b"postmaster" and _is_here(table, domain):
         return msgspec.structs.replace(_route(table, table.postmaster), rule="postmaster")
     return _route(table, address)
+
+
+def completed(table: RoutingTable, recipient: bytes) -> bytes:
+    """Return a recipient with a domain, and with what stands behind a ``%`` in its place where that is asked for."""
+    address = recipient if b"@" in recipient else recipient + b"@" + (table.default_domain or table.hostname)
+    local, domain = split(address)
+    while domain.lower() in table.percent_hack and b"%" in local:
+        local, _, domain = local.rpartition(b"%")
+        address = local + b"@" + domain
+    return address
 
 
 def _is_here(table: RoutingTable, domain: bytes) -> bool:
@@ -87,6 +93,21 @@ def _route(table: RoutingTable, address: bytes) -> Route:
         rule = f"virtual {key.decode('utf-8', 'backslashreplace')}"
         return Route("local", account + b"-" + address, _account_guess(account + b"-"), rule)
     return Route("remote", address, domain.decode("utf-8", "backslashreplace"), "none")
+
+
+def is_open(table: RoutingTable, recipient: bytes, found: Route) -> bool:
+    """Tell whether anybody may send to ``recipient``, as it was given, which goes to ``found``.
+
+    Where only listed domains are open, a recipient must be in one as it was given (reference 3.4), and as it goes
+    out: a ``%`` in it does not make us a relay for everybody.
+    """
+    if table.only_listed and not _is_listed(table, recipient):
+        return False
+    return found.channel == "local" or is_relayed(table, found)
+
+
+def _is_listed(table: RoutingTable, recipient: bytes) -> bool:
+    return b"@" not in recipient or any(key in table.relay for key in suffixes(split(recipient)[1].lower()))
 
 
 def is_relayed(table: RoutingTable, found: Route) -> bool:

@@ -53,6 +53,12 @@ class Local(Section, frozen=True, kw_only=True):
     """Domains of system accounts."""
 
     domains: Annotated[tuple[str, ...], _about("Domains whose local parts are system accounts.")] = ()
+    default_domain: Annotated[
+        str, _about("Domain of recipients that come without one (qmail's ``envnoathost``); empty means ``hostname``.")
+    ] = ""
+    percent_hack: Annotated[
+        tuple[str, ...], _about("Domains in which ``a%b@domain`` means ``a@b`` (qmail's ``percenthack``).")
+    ] = ()
 
 
 class Mailboxes(Section, frozen=True, kw_only=True):
@@ -72,6 +78,13 @@ class Relay(Section, frozen=True, kw_only=True):
         tuple[str, ...],
         _about("Domains that anybody may send to and that are passed on; ``.example.org`` means its subdomains."),
     ] = ()
+    open_to: Annotated[
+        Literal["ours", "listed"],
+        _about(
+            "Where anybody may send: to what is delivered here and to ``domains``; or to ``domains`` only, even if "
+            "more is delivered here (qmail's ``rcpthosts``).",
+        ),
+    ] = "ours"
 
 
 class Receive(Section, frozen=True, kw_only=True):
@@ -116,6 +129,13 @@ class Receive(Section, frozen=True, kw_only=True):
             reason="RFC 5321 4.5.3.2.7: at least 5 minutes",
         ),
     ] = 300
+    greeting: Annotated[
+        str, _about("What stands after the code in the greeting, a host name first; empty means ``hostname``.")
+    ] = ""
+    refused_senders: Annotated[
+        tuple[str, ...],
+        _about("Senders, addresses or ``@domain``, whose every recipient is refused (qmail's ``badmailfrom``)."),
+    ] = ()
 
 
 class Queue(Section, frozen=True, kw_only=True):
@@ -169,6 +189,15 @@ class Remote(Section, frozen=True, kw_only=True):
         Meta(ge=1),
         _about("How long one address may take to answer a connection.", unit="seconds", reason="qmail's minute"),
     ] = 60
+    timeout: Annotated[
+        Duration,
+        Meta(ge=1),
+        _about(
+            "The most that any step of a conversation may take; RFC 5321 4.5.3.2 gives most of them less.",
+            unit="seconds",
+            reason="qmail's 20 minutes",
+        ),
+    ] = 1200
     resolver: Annotated[
         str, _about("Address of the name server, ``host`` or ``host:port``; empty means /etc/resolv.conf.")
     ] = ""
@@ -182,11 +211,25 @@ class Remote(Section, frozen=True, kw_only=True):
 class Bounce(Section, frozen=True, kw_only=True):
     """Failure reports."""
 
-    address: Annotated[Text, _about("Local part that reports come from, at ``hostname``.")] = "MAILER-DAEMON"
+    address: Annotated[Text, _about("Local part that reports come from, at ``host``.")] = "MAILER-DAEMON"
+    host: Annotated[str, _about("Domain that reports come from; empty means ``hostname``.")] = ""
     double_to: Annotated[
         str,
         _about("Where reports go that could not be delivered to the sender; without ``@``, at ``hostname``."),
     ] = "postmaster"
+
+
+class Qmail(Section, frozen=True, kw_only=True):
+    """A qmail host's own files."""
+
+    home: Annotated[
+        str,
+        _about(
+            "Folder of a qmail installation: ``control/``, ``users/`` and ``alias/`` in it are read as qmail "
+            "reads them, and every setting that has a control file is taken from there, its default included; empty: "
+            "none."
+        ),
+    ] = ""
 
 
 class Logging(Section, frozen=True, kw_only=True):
@@ -243,5 +286,6 @@ class Config(Section, frozen=True, kw_only=True):
     queue: Queue = Queue()
     remote: Remote = Remote()
     bounce: Bounce = Bounce()
+    qmail: Qmail = Qmail()
     log: Logging = Logging()
     stop: Stop = Stop()

@@ -28,6 +28,10 @@ class ReceiveSettings(Common, frozen=True, kw_only=True):
     sessions_most: int
     """Of this process alone."""
     command_timeout_s: int
+    greeting: str = ""
+    """What stands after the code in greetings; empty: ``hostname``."""
+    refused_senders: frozenset[bytes] = frozenset()
+    """Addresses and ``@domain``, in lower case."""
     spool: str
     """Folder for large messages while they arrive; files there have no name."""
 
@@ -44,6 +48,8 @@ class QueueSettings(Common, frozen=True, kw_only=True):
     remote_destination_concurrency: int
     transaction_recipients: int
     bounce_local_part: str
+    bounce_host: str = ""
+    """Domain that reports come from; empty: ``hostname``."""
     double_bounce_to: str
     intake_users: tuple[int, ...]
     """User ids that may hand in mail and ask for deliveries; the kernel names who is at the other end."""
@@ -70,6 +76,8 @@ class RemoteSettings(Common, frozen=True, kw_only=True):
 
     helo: str
     connect_timeout_s: int
+    timeout_s: int = 1200
+    """The most that any step may take."""
     resolver: str
     port: int
     tls: str

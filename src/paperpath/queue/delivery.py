@@ -257,7 +257,7 @@ class Deliveries:
             origin,
             self._contents.head(origin.file, ORIGINAL_MOST_BYTES) if origin.file else origin.content,
             failures,
-            hostname=settings.hostname.encode(),
+            hostname=(settings.bounce_host or settings.hostname).encode(),
             reporter=settings.bounce_local_part.encode(),
             double_to=settings.double_bounce_to.encode(),
             table=settings.routing,

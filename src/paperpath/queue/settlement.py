@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from paperpath.base.address import split
+from paperpath.base.domains import suffixes
 from paperpath.base.outcome import Deferred, Failed, Outcome
-from paperpath.config.routing import RoutingTable, suffixes
+from paperpath.config.routing import RoutingTable
 from paperpath.message.report import Failure, Original, failure_report, report_envelope
 from paperpath.queue.jobs import Consignment, Work
 from paperpath.queue.retry import next_attempt

@@ -32,5 +32,6 @@ class Service:
 
         self.may_relay = may_relay
         size = settings.message_size_bytes
-        self.for_strangers = ServerConfig(self.hostname, size, settings.recipients_most)
-        self.for_relays = ServerConfig(self.hostname, size, settings.relay_recipients_most)
+        greeting = settings.greeting.encode() or self.hostname
+        self.for_strangers = ServerConfig(greeting, size, settings.recipients_most)
+        self.for_relays = ServerConfig(greeting, size, settings.relay_recipients_most)

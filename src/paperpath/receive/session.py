@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from paperpath.base.ids import show_id
 from paperpath.base.reply import Reply, reply
 from paperpath.base.text import show
-from paperpath.config.routing import is_relayed, route
+from paperpath.config.control import is_bad_sender
+from paperpath.config.routing import is_open, route
 from paperpath.message.trace import received_line
 from paperpath.process.child import describe
 from paperpath.process.directory import Answer
@@ -201,14 +202,16 @@ class Session(asyncio.Protocol):
         self._answer(replies.SENDER_OK)
 
     def _recipient(self, event: RecipientGiven) -> None:
-        table = self._service.settings.routing
-        found = route(table, event.address)
-        if found.channel == "local":
-            self._service.directory.find(found.address, lambda answer: self._recipient_found(event, answer))
-        elif self.relay or is_relayed(table, found):
-            self._answer(replies.RECIPIENT_OK)
-        else:
+        settings = self._service.settings
+        found = route(settings.routing, event.address)
+        if is_bad_sender(self._machine.sender or b"", settings.refused_senders):
+            self._refuse(replies.SENDER_REFUSED, event.address, "the sender is in [receive] refused_senders")
+        elif not self.relay and not is_open(settings.routing, event.address, found):
             self._refuse(replies.RELAYING_DENIED, event.address, f"{self._peer} is not in [relay] networks")
+        elif found.channel == "local":
+            self._service.directory.find(found.address, lambda answer: self._recipient_found(event, answer))
+        else:
+            self._answer(replies.RECIPIENT_OK)
 
     def _recipient_found(self, event: RecipientGiven, answer: Answer) -> None:
         if isinstance(answer, Found):

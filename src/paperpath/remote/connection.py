@@ -4,6 +4,7 @@ A Protocol and never streams: a stream may hold bytes that came in clear and han
 """
 
 import asyncio
+import math
 import ssl
 from collections.abc import Callable
 from typing import Protocol, cast
@@ -47,8 +48,17 @@ class Owner(Protocol):
 class Connection(asyncio.Protocol):
     """One connection.  ``opened`` is done with None when it is ready for mail, else with why it is not."""
 
-    def __init__(self, key: str, client: SmtpClient, context: ssl.SSLContext, sni: str | None, owner: Owner) -> None:
+    def __init__(
+        self,
+        key: str,
+        client: SmtpClient,
+        context: ssl.SSLContext,
+        sni: str | None,
+        owner: Owner,
+        step_most_s: float = math.inf,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._step_most_s = step_most_s
         self._client = client
         self._context = context
         self._sni = sni
@@ -170,7 +180,7 @@ class Connection(asyncio.Protocol):
             self._close()
 
     def _touch(self) -> None:
-        self.deadline = self._loop.time() + LIMITS[self._client.phase].seconds
+        self.deadline = self._loop.time() + min(LIMITS[self._client.phase].seconds, self._step_most_s)
 
     def _close(self) -> None:
         if self._closed:

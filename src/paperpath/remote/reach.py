@@ -137,7 +137,9 @@ class Reach:
     async def _connect(self, key: str, hop: Hop, port: int, *, want_tls: bool) -> Connection | Deferred:
         host = f"[{hop.address}]" if hop.name == hop.address else f"{hop.name} ({hop.address})"
         client = SmtpClient(self._settings.helo, host, want_tls=want_tls)
-        connection = Connection(key, client, self._context, server_name(hop.name), self._owner)
+        connection = Connection(
+            key, client, self._context, server_name(hop.name), self._owner, self._settings.timeout_s
+        )
         try:
             async with asyncio.timeout(self._settings.connect_timeout_s):
                 await asyncio.get_running_loop().create_connection(lambda: connection, hop.address, port)

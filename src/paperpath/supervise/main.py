@@ -9,6 +9,7 @@ import sys
 from paperpath.config.endpoints import Tcp
 from paperpath.config.load import load
 from paperpath.config.problems import ConfigError
+from paperpath.config.qmail import after_change, after_hup, session_state, with_control
 from paperpath.process.child import new_log, report_broken, run_loop
 from paperpath.supervise.child import Child
 from paperpath.supervise.plan import Door, Plan, PlanError, make_plan
@@ -20,6 +21,11 @@ from paperpath.telemetry import events
 
 _EXIT_DONE, _EXIT_CONFIG, _EXIT_TEMPORARY = 0, 100, 111
 _SOCKET_MODE = 0o666
+_HUP, _CONTROL = "SIGHUP", "control"
+"""Orders that are no reason to stop: read all again; a control file that qmail reads for each session has changed."""
+
+_WATCH_S = 1.0
+"""How old a change of those files may grow before it counts."""
 _STOP_ORDER = ("receive", "queue", "remote", "local")
 """Who drains first: nothing new comes in, then nothing goes out to agents, then they have nothing to do."""
 
@@ -84,7 +90,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ordered, number.name)
-        loop.add_signal_handler(signal.SIGHUP, self._orders.put_nowait, "SIGHUP")
+        loop.add_signal_handler(signal.SIGHUP, self._orders.put_nowait, _HUP)
 
     def _ordered(self, signal_name: str) -> None:
         """A second TERM means now."""
@@ -95,11 +101,15 @@ class Supervisor:
 
     async def _serve(self) -> int:
         self._children = [Child(part, self._sockets, self._log) for part in self._plan.parts]
-        starting = asyncio.create_task(self._wait_ready())
-        while (order := await self._orders.get()) == "SIGHUP":
-            await self._reload()
+        starting, watching = asyncio.create_task(self._wait_ready()), asyncio.create_task(self._watch_control())
+        while (order := await self._orders.get()) in {_HUP, _CONTROL}:
+            if order == _HUP:
+                await self._reload()
+            else:
+                await self._control_changed()
         self._stopping = True
         starting.cancel()
+        watching.cancel()
         await self._stop(order)
         return _EXIT_DONE
 
@@ -114,7 +124,7 @@ class Supervisor:
         """Read the file again and tell everybody; what cannot be put in force leaves the former settings."""
         notify("RELOADING=1")
         try:
-            plan = make_plan(load(self._path), os.cpu_count() or 1)
+            plan = make_plan(after_hup(self._plan.config, load(self._path)), os.cpu_count() or 1)
             self._open_sockets(plan, {})
             await self._go_over_to(plan)
         except (ConfigError, PlanError, OSError, ValueError) as error:
@@ -125,6 +135,33 @@ class Supervisor:
             self._log.emit(events.ServiceReloaded(file=self._path))
         self._close_unused(self._plan)
         notify("READY=1")
+
+    async def _watch_control(self) -> None:
+        """Notice what an administrator of qmail changes without telling anybody, as that host's programs would."""
+        home = ""
+        seen: tuple[object, ...] = ()
+        while True:
+            if home != self._plan.config.qmail.home:
+                home = self._plan.config.qmail.home
+                seen = session_state(home)
+            await asyncio.sleep(_WATCH_S)
+            if home and seen != (found := session_state(home)):
+                seen = found
+                self._orders.put_nowait(_CONTROL)
+
+    async def _control_changed(self) -> None:
+        """Put in force what qmail reads for each session; what cannot be read leaves the former settings."""
+        former = self._plan.config
+        if not former.qmail.home:
+            return
+        try:
+            plan = make_plan(after_change(former, with_control(former)), os.cpu_count() or 1)
+            await self._go_over_to(plan)
+        except (ConfigError, PlanError, OSError, ValueError) as error:
+            self._log.emit(events.ReloadRefused(reason=str(error)))
+        else:
+            self._plan = plan
+            self._log.emit(events.ServiceReloaded(file=f"{former.qmail.home}/control"))
 
     async def _go_over_to(self, plan: Plan) -> None:
         if plan.run != self._plan.run:

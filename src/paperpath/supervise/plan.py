@@ -9,6 +9,7 @@ from paperpath.config.endpoints import Tcp, Unix, parse_listen
 from paperpath.config.identities import MAIL_USER, PROCESS_USERS
 from paperpath.config.load import routing_table
 from paperpath.config.places import mail_root, queue_folder, spool_folder
+from paperpath.config.qmail import as_bytes
 from paperpath.config.schema import Config
 from paperpath.process.settings import Common, LocalSettings, QueueSettings, ReceiveSettings, RemoteSettings
 from paperpath.system.users import find_user, own_uid, user_name
@@ -55,6 +56,8 @@ class Plan:
     run: str
     folders: tuple[str, ...]
     """Made where they are missing; as root with separate users that was `paperpath init --system`."""
+    config: Config
+    """What all this follows from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ def make_plan(config: Config, processors: int) -> Plan:
         log_as_json=config.log.format == "json",
         run=config.paths.run,
         folders=(config.paths.run, *state),
+        config=config,
     )
 
 
@@ -134,7 +138,6 @@ def _pack(settings: Common) -> bytes:
     return msgspec.msgpack.encode(settings)
 
 
-
 def _receive(config: Config, processes: int) -> ReceiveSettings:
     return ReceiveSettings(
         hostname=config.hostname,
@@ -147,6 +150,8 @@ def _receive(config: Config, processes: int) -> ReceiveSettings:
         relay_recipients_most=config.receive.relay_recipients,
         sessions_most=max(1, config.receive.sessions // processes),
         command_timeout_s=config.receive.command_timeout,
+        greeting=config.receive.greeting,
+        refused_senders=frozenset(map(as_bytes, config.receive.refused_senders)),
         spool=spool_folder(config),
     )
 
@@ -165,6 +170,7 @@ def _queue(config: Config, users: _Users) -> QueueSettings:
         remote_destination_concurrency=config.queue.remote_destination_concurrency,
         transaction_recipients=config.queue.transaction_recipients,
         bounce_local_part=config.bounce.address,
+        bounce_host=config.bounce.host,
         double_bounce_to=config.bounce.double_to,
         intake_users=(users.uid("receive"),),
         remote_users=(users.uid("remote"),),
@@ -193,6 +199,7 @@ def _remote(config: Config) -> RemoteSettings:
         log_as_json=config.log.format == "json",
         helo=config.remote.helo or config.hostname,
         connect_timeout_s=config.remote.connect_timeout,
+        timeout_s=config.remote.timeout,
         resolver=config.remote.resolver,
         port=config.remote.port,
         tls=config.remote.tls,

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperpath.base.address import split
-from paperpath.config.routing import RoutingTable, is_relayed, next_hop, route, suffixes
+from paperpath.base.domains import suffixes
+from paperpath.config.routing import RoutingTable, is_relayed, next_hop, route
 
 
 def table(

@@ -13,6 +13,7 @@ ALLOWED = {
     "paperpath.base",
     "paperpath.base.address",
     "paperpath.base.dates",
+    "paperpath.base.domains",  # routing searches with it
     "paperpath.base.limits",
     "paperpath.config",
     "paperpath.config.mailbox_path",
