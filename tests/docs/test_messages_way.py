@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from functools import partial
 from itertools import groupby
 
 import pytest
@@ -13,7 +14,18 @@ from tests.service import Line, Service, free_port, running_service
 from tests.sink import Sink, running_sink
 
 PAGE = "docs/explanation/a-messages-way.md"
-OF_ONE_RUN = {"time", "pid", "message", "report", "duration_s", "age_s", "next_s", "bytes_in", "size_bytes", "privileges"}
+OF_ONE_RUN = {
+    "time",
+    "pid",
+    "message",
+    "report",
+    "duration_s",
+    "age_s",
+    "next_s",
+    "bytes_in",
+    "size_bytes",
+    "privileges",
+}
 """Fields whose values the page cannot promise."""
 
 _FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
@@ -82,7 +94,7 @@ def test_lines_come_as_shown(service: Service) -> None:
             words = shlex.split(command)
             service.run(*words[1 : words.index("--config")], *words[words.index("--config") + 2 :])
         wanted = by_process([comparable(line, {}) for line in expected])
-        service.wait_until(lambda wanted=wanted, since=since: _has(service, since, wanted, ports), f"{wanted}")
+        service.wait_until(partial(_has, service, since, wanted, ports), f"{wanted}")
         since = service.mark()
         if at_the_end:
             service.stop()
