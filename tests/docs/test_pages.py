@@ -8,7 +8,7 @@ import pytest
 from paperpath.config.fields import fields_of
 from paperpath.config.schema import Config
 from tests.docs.pages import ROOT, anchors, blocks, links, pages, read, rows, section
-from tools.check_imports import ALLOWED, LAYERS, PROCESSES
+from tools.check_imports import ALLOWED, LAYERS
 from tools.docs import all_events
 
 SOURCE = ROOT / "src" / "paperpath"
@@ -67,13 +67,10 @@ def _holds_text(path: Path) -> bool:
 def test_import_table() -> None:
     shown: dict[str, set[str]] = {}
     for folders, may in rows(section(read("ARCHITECTURE.md"), "## Layers")):
-        allowed = set(BACKTICKED.findall(may))
-        if may.startswith("all of the above"):
-            allowed = set(LAYERS) | ({"process"} if "never one another" in may else set())
+        allowed = set(BACKTICKED.findall(may)) | (set(LAYERS) if may.startswith("all layers above") else set())
         shown |= dict.fromkeys(BACKTICKED.findall(folders), allowed)
     there = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
     assert shown == {folder: set(ALLOWED[folder]) for folder in there}
-    assert {"supervise", "receive", "queue", "local", "remote", "cli"} <= PROCESSES
 
 
 @every_page
