@@ -79,7 +79,8 @@ class Checker:
 
     def _local(self, local: Local) -> Local:
         default = local.default_domain
-        return Local(
+        return msgspec.structs.replace(
+            local,
             domains=self._domains("local", local.domains),
             default_domain=self._try("local.default_domain", default, domain_name, _DOMAIN) if default else "",
             percent_hack=self._each("local.percent_hack", local.percent_hack, domain_name, _DOMAIN),

@@ -140,7 +140,7 @@ class _Reading:
         return replace(
             config,
             hostname=hostname,
-            local=self._local(),
+            local=self._local(config.local),
             virtual={as_text(key): as_text(value) for key, value in self._control.virtualdomains().items()},
             relay=self._relay(config.relay),
             routes={as_text(key): self._route(key, value) for key, value in self._control.smtproutes().items()},
@@ -150,11 +150,12 @@ class _Reading:
             bounce=self._bounce(hostname),
         )
 
-    def _local(self) -> Local:
+    def _local(self, local: Local) -> Local:
         domains = self._control.locals()
         if domains is None:
             self.note("locals", "is missing, and so is me", "write this host's name into control/me")
-        return Local(
+        return replace(
+            local,
             domains=_texts(domains or ()),
             default_domain=self._text("envnoathost"),
             percent_hack=_texts(self._control.percenthack()),

@@ -1,7 +1,8 @@
 """Who a recipient is: the account, where mail for it goes, and the worker that brings it there.
 
 An address in a domain of ``[mailboxes]`` is a mailbox of `paperpath account`.  Any other belongs to a system
-account, found as qmail-getpw finds it: the longest name of an account that ends at a ``-``.
+account, found as qmail finds it (`config.users`); what stands behind the account's name is there if a dot-qmail
+file says what to do with it.
 
 "No such recipient" is said only where everything that could know was asked and said so.  Any error, and a
 user who is there but has no Maildir, is ``CannotTell``: temporary.
@@ -9,27 +10,26 @@ user who is there but has no Maildir, is ``CannotTell``: temporary.
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from paperpath.base.address import split
+from paperpath.base.dotqmail_names import candidates
 from paperpath.config.mailbox_path import mailbox_folder
+from paperpath.config.users import Assignment, Assignments, eligible, getpw
 from paperpath.system.users import User, find_user
 from paperpath.wire.accounts import Account
 
 MAILBOXES = "mailboxes"
 """The worker that delivers to the mailboxes of `paperpath account`."""
 _USER_PREFIX = "user:"
+_ASSIGNED_PREFIX = "assigned:"
 
-_BREAK = b"-"
-_NAME_MOST_BYTES = 31
-"""qmail-getpw's bound on a name that it asks the user database for."""
-_NAME = re.compile(rb"[!-.0-9;-~]{1,%d}" % _NAME_MOST_BYTES)
-"""Printable ASCII, without what a path or a line of the user database is made of."""
-
+_REMEMBERED_MOST = 10_000
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR}
+_NO_SUCH_FILE = _NOT_THERE | {errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
+"""What a file that instructs a delivery is missing by: qmail-local goes on to the next name."""
 
 
 class CannotTell(Exception):
@@ -52,6 +52,8 @@ class Identity:
     folder: str
     become: bool
     """Whether that is to be another user than this process is."""
+    ids: tuple[int, int] | None = None
+    """User and group id where users/cdb gives them; else they are the user's in the user database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,10 @@ class Accounts:
     there."""
     find_user: Callable[[str], User | None] = find_user
     stat: Callable[[str], os.stat_result] = os.stat
+    assignments: Assignments | None = None
+    """On a qmail host; there an alias user is a must."""
+    _assigned: dict[str, Identity] = field(default_factory=dict)
+    """Workers of assigned accounts by name: only those that `find` named may be asked for."""
 
     def find(self, address: bytes) -> Recipient | None:
         """Return the recipient, or None where there is none for certain.  Raises CannotTell."""
@@ -81,13 +87,15 @@ class Accounts:
         """Return whom to start the worker of this name as.  Raises CannotTell."""
         if worker == MAILBOXES:
             return Identity(self.mail_user, self.mail, become=self.delivers_as == 0)
+        if worker in self._assigned:
+            return self._assigned[worker]
         try:
-            user = self._eligible(worker.removeprefix(_USER_PREFIX).encode("utf-8", "replace"))
+            user = eligible(worker.removeprefix(_USER_PREFIX).encode("utf-8", "replace"), self.find_user, self.stat)
         except OSError as error:
             raise CannotTell(f"looking for the account: {error.strerror}") from error
         if user is None or worker != _USER_PREFIX + user.name:
             raise CannotTell("no worker has this name")
-        self._check_own(user)
+        self._check_own(user.name, user.uid)
         return Identity(user.name, user.home, become=self.delivers_as == 0)
 
     def _mailbox(self, local: bytes, domain: bytes) -> Recipient | None:
@@ -99,37 +107,62 @@ class Accounts:
         return None
 
     def _system_account(self, local: bytes) -> Recipient | None:
-        for name, dash, _extension in _candidates(local):
-            user = self._eligible(name)
-            if user is not None:
-                self._check_own(user)
-                return self._default_delivery(user) if not dash else None
-        return None
-
-    def _default_delivery(self, user: User) -> Recipient:
-        self._check_maildir(user.home)
-        return Recipient(_USER_PREFIX + user.name, Account(user.name, user.home, b"", b""))
-
-    def _eligible(self, name: bytes) -> User | None:
-        """Return the account if mail may be delivered for it: not root's, and its home is there and its
-        own."""
-        if not _NAME.fullmatch(name):
+        if b"\0" in local:
             return None
-        user = self.find_user(name.decode("ascii"))
-        if user is None or user.uid == 0 or not user.home.startswith("/"):
+        found = self._assignment(local)
+        if found is None:
+            found = getpw(local, self.find_user, self.stat)
+        if found is None:
+            if self.assignments is not None:
+                raise CannotTell("there is no alias user")
+            return None
+        self._check_own(found.user, found.uid)
+        if not self._has_instructions(found):
+            if found.dash:
+                return None
+            self._check_maildir(found.home)
+        return Recipient(self._worker(found), Account(found.user, found.home, found.dash, found.extension))
+
+    def _assignment(self, local: bytes) -> Assignment | None:
+        if self.assignments is None:
             return None
         try:
-            if self.stat(user.home).st_uid != user.uid:
-                return None
-        except OSError as error:
-            if error.errno in _NOT_THERE:
-                return None
-            raise
-        return User(user.name, user.uid, user.gid, os.path.normpath(user.home))
+            found = self.assignments.find(local)
+        except ValueError as error:
+            raise CannotTell(f"trouble with users/cdb: {error}") from error
+        if found is not None and not self._is_folder(found.home):
+            raise CannotTell("the account has no home")
+        return found
 
-    def _check_own(self, user: User) -> None:
-        if self.delivers_as not in {0, user.uid}:
-            raise CannotTell(f"delivering to {user.name} needs root, and separate users")
+    def _worker(self, found: Assignment) -> str:
+        """Return the name of the worker for an account; one that is just a user of the system is called after it."""
+        user = eligible(os.fsencode(found.user), self.find_user, self.stat)
+        if user == User(found.user, found.uid, found.gid, found.home):
+            return _USER_PREFIX + found.user
+        name = f"{_ASSIGNED_PREFIX}{found.uid}:{found.gid}:{found.user}:{found.home}"
+        if len(self._assigned) >= _REMEMBERED_MOST:
+            self._assigned.clear()
+        self._assigned[name] = Identity(found.user, found.home, self.delivers_as == 0, (found.uid, found.gid))
+        return name
+
+    def _has_instructions(self, found: Assignment) -> bool:
+        """Tell whether a dot-qmail file says what to do, as far as root may look."""
+        for name in candidates(found.dash, found.extension):
+            try:
+                if stat.S_ISREG(self.stat(f"{found.home}/{os.fsdecode(name)}").st_mode):
+                    return True
+            except OSError as error:
+                if isinstance(error, PermissionError) and not found.dash:
+                    return True  # a home on NFS: its owner's worker will find out
+                if error.errno not in _NO_SUCH_FILE:
+                    raise
+        return False
+
+    def _check_own(self, user: str, uid: int) -> None:
+        if uid == 0:
+            raise CannotTell("root gets no mail")
+        if self.delivers_as not in {0, uid}:
+            raise CannotTell(f"delivering to {user} needs root, and separate users")
 
     def _check_maildir(self, home: str) -> None:
         try:
@@ -146,15 +179,6 @@ class Accounts:
             if error.errno in _NOT_THERE:
                 return False
             raise
-
-
-def _candidates(local: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Yield the ways to read a local part as account name, dash and extension: the longest name first."""
-    yield local.lower(), b"", b""
-    at = local.rfind(_BREAK)
-    while at >= 0:
-        yield local[:at].lower(), _BREAK, local[at + 1 :]
-        at = local.rfind(_BREAK, 0, at)
 
 
 def _without_tag(local: bytes) -> Iterator[bytes]:

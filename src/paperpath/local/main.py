@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
+from paperpath.config.users import Assignments
 from paperpath.local.lookup import Accounts, CannotTell
 from paperpath.local.workers import Workers
 from paperpath.process.child import Listeners
@@ -130,4 +131,5 @@ def _accounts(settings: LocalSettings, uid: int) -> Accounts:
     mail = os.path.normpath(settings.mail)
     # Root that may not change user (a trial run) delivers to nobody's home: as root it would write anywhere.
     delivers_as = uid if settings.change_user or uid != 0 else None
-    return Accounts(mail, settings.mail_user, settings.mailbox_domains, delivers_as)
+    assignments = Assignments(settings.qmail_home) if settings.qmail_home else None
+    return Accounts(mail, settings.mail_user, settings.mailbox_domains, delivers_as, assignments=assignments)

@@ -6,6 +6,7 @@ import socket
 
 from paperpath.local.lookup import CannotTell, Identity
 from paperpath.system.spawn import Process, spawn
+from paperpath.system.users import User
 from paperpath.telemetry.events import ProcessEnded
 from paperpath.telemetry.log import Log
 
@@ -42,7 +43,7 @@ class Workers:
         with theirs:
             arguments = [str(theirs.fileno()), identity.folder, identity.user, self._log_form()]
             try:
-                process = spawn(_MODULE, arguments, [theirs.fileno()], identity.user if identity.become else None, {})
+                process = spawn(_MODULE, arguments, [theirs.fileno()], _whom(identity), {})
             except OSError as error:
                 ours.close()
                 raise CannotTell(f"the worker could not be started: {error.strerror or error}") from error
@@ -75,3 +76,9 @@ class Workers:
         if status:
             how = f"exit {status}" if status > 0 else signal.Signals(-status).name
             self._log.emit(ProcessEnded(role=f"local worker {name}", pid=process.pid, how=how, restart_s=0.0))
+
+
+def _whom(identity: Identity) -> User | str | None:
+    if not identity.become or identity.ids is None:
+        return identity.user if identity.become else None
+    return User(identity.user, *identity.ids, identity.folder)

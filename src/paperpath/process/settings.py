@@ -67,6 +67,8 @@ class LocalSettings(Common, frozen=True, kw_only=True):
     change_user: bool
     """Workers run as the recipient; else all as the caller, who then delivers to its own account and mailboxes only."""
     mailbox_domains: frozenset[bytes]
+    qmail_home: str = ""
+    """Where ``users/cdb`` lies; empty: this is no qmail host."""
     lookup_users: tuple[int, ...]
     worker_users: tuple[int, ...]
 

@@ -187,6 +187,7 @@ def _local(config: Config, users: _Users) -> LocalSettings:
         mail_user=users.mail,
         change_user=users.separate,
         mailbox_domains=frozenset(domain.encode() for domain in config.mailboxes.domains),
+        qmail_home=config.qmail.home,
         lookup_users=tuple({users.uid("receive"), users.uid("queue")}),
         worker_users=(users.uid("queue"),),
     )

@@ -55,16 +55,16 @@ def spawn(
     module: str,
     arguments: Sequence[str],
     descriptors: Sequence[int],
-    user: str | None,
+    user: User | str | None,
     environment: Mapping[str, str],
 ) -> Process:
     """Start ``python -I -m module arguments…`` and return at once.
 
     It has ``descriptors`` under the numbers they have here, standard error, and /dev/null as input and
     output; a session of its own, ``/`` as its folder, umask 077, and ``environment`` beside PATH and LANG.
-    With ``user`` it gives up this process's user, group and supplementary groups for that account's own;
-    ``None`` changes nothing.  Raises PermissionError where the account has user id 0, and OSError where there
-    is no such account or the process could not be started.
+    With ``user``, an account or the name of one, it gives up this process's user, group and supplementary
+    groups for that account's own; ``None`` changes nothing.  Raises PermissionError where the account has
+    user id 0, and OSError where there is no such account or the process could not be started.
     """
     account = None if user is None else _account(user)
     child = subprocess.Popen(
@@ -83,10 +83,10 @@ def spawn(
     return Process(child)
 
 
-def _account(user: str) -> User:
-    account = find_user(user)
+def _account(user: User | str) -> User:
+    account = find_user(user) if isinstance(user, str) else user
     if account is None:
         raise FileNotFoundError(f"no such user: {user}")
     if account.uid == 0:
-        raise PermissionError(f"{user} has user id 0")
+        raise PermissionError(f"{account.name} has user id 0")
     return account

@@ -1,12 +1,16 @@
 """Who a recipient is: mailboxes, system accounts by qmail-getpw's rules, and when the answer is not known."""
 
+import dataclasses
 import errno
 import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from paperpath.base.cdb import build
+from paperpath.config.users import Assignments
 from paperpath.local.lookup import Accounts, CannotTell, Identity, Recipient
 from paperpath.system.users import User
 from paperpath.wire.accounts import Account
@@ -18,9 +22,14 @@ class Host:
     def __init__(self) -> None:
         self.users: dict[str, User] = {}
         self.folders: dict[str, int] = {}
+        self.files: set[str] = set()
         self.asked: list[str] = []
         self.database_down = False
         self.failing: dict[str, int] = {}
+
+    def add_file(self, path: str) -> None:
+        self.folders[path] = 0
+        self.files.add(path)
 
     def add_user(self, name: str, uid: int, *, maildir: bool = True, owner: int | None = None) -> None:
         home = f"/home/{name}"
@@ -40,7 +49,7 @@ class Host:
             raise OSError(self.failing[path], os.strerror(self.failing[path]))
         if path not in self.folders:
             raise FileNotFoundError(errno.ENOENT, "No such file", path)
-        return SimpleNamespace(st_uid=self.folders[path], st_mode=0o40700)
+        return SimpleNamespace(st_uid=self.folders[path], st_mode=0o100600 if path in self.files else 0o40700)
 
     def accounts(self, delivers_as: int | None = 0) -> Accounts:
         return Accounts("/mail", "vmail", frozenset({b"box.test"}), delivers_as, self.find_user, self.stat)
@@ -144,7 +153,7 @@ def test_relative_home_is_no_account(host: Host) -> None:
 )
 def test_only_possible_names_are_asked_for(host: Host, name: str, asked: bool) -> None:
     host.accounts().find(name.encode() + b"@h")
-    assert host.asked == ([name] if asked else [])
+    assert host.asked == [*([name] if asked else []), "alias"]
 
 
 def test_database_that_is_down_is_temporary(host: Host) -> None:
@@ -204,3 +213,113 @@ def test_no_identity_for_other_names(host: Host, worker: str) -> None:
     host.add_user("root", 0)
     with pytest.raises(CannotTell, match="no worker has this name"):
         host.accounts().identity(worker)
+
+
+def test_extension_is_there_by_its_file(host: Host) -> None:
+    host.add_file("/home/joe/.qmail-a:b")
+    account = Account("joe", "/home/joe", b"-", b"A.B")
+    assert host.accounts().find(b"Joe-A.B@host.test") == Recipient("user:joe", account)
+    assert host.finds(b"joe-c@host.test") is None
+
+
+def test_extension_is_there_by_a_default(host: Host) -> None:
+    host.add_file("/home/joe/.qmail-a-default")
+    assert host.finds(b"joe-a-b-c@host.test") == "/home/joe"
+    assert host.finds(b"joe-b@host.test") is None
+
+
+def test_a_folder_instructs_nothing(host: Host) -> None:
+    host.folders["/home/joe/.qmail-a"] = 1000
+    assert host.finds(b"joe-a@host.test") is None
+
+
+def test_instructions_stand_in_for_a_maildir(host: Host) -> None:
+    host.add_user("ann", 1002, maildir=False)
+    with pytest.raises(CannotTell, match="no Maildir"):
+        host.finds(b"ann@host.test")
+    host.add_file("/home/ann/.qmail")
+    assert host.finds(b"ann@host.test") == "/home/ann"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_extension_that_cannot_be_looked_for_is_temporary(host: Host, number: int) -> None:
+    host.failing["/home/joe/.qmail-x"] = number
+    with pytest.raises(CannotTell):
+        host.finds(b"joe-x@host.test")
+
+
+@pytest.mark.parametrize("number", [errno.ENAMETOOLONG, errno.ELOOP])
+def test_a_name_that_cannot_be_is_not_there(host: Host, number: int) -> None:
+    host.failing["/home/joe/.qmail-x"] = number
+    assert host.finds(b"joe-x@host.test") is None
+
+
+def test_home_that_root_may_not_look_into_has_its_owner(host: Host) -> None:
+    host.failing["/home/joe/.qmail"] = host.failing["/home/joe/Maildir"] = errno.EACCES
+    assert host.finds(b"joe@host.test") == "/home/joe"
+
+
+def test_alias_gets_what_is_nobodys(host: Host) -> None:
+    host.users["alias"] = User("alias", 70, 70, "/qmail/alias")
+    host.folders["/qmail/alias"] = 0  # whose home is its own need not be the case
+    host.add_file("/qmail/alias/.qmail-root")
+    found = host.accounts().find(b"root@host.test")
+    assert found is not None
+    assert found.account == Account("alias", "/qmail/alias", b"-", b"root")
+    assert host.accounts().find(b"jim@host.test") is None
+
+
+class TestAssigned:
+    """users/cdb on a qmail host."""
+
+    @pytest.fixture
+    def home(self, tmp_path: Path) -> Path:
+        (tmp_path / "users").mkdir()
+        return tmp_path
+
+    def accounts(self, host: Host, home: Path, delivers_as: int | None = 0) -> Accounts:
+        return dataclasses.replace(host.accounts(delivers_as), assignments=Assignments(str(home)))
+
+    def assign(self, home: Path, *pairs: tuple[bytes, bytes]) -> None:
+        (home / "users/cdb").write_bytes(build([(b"", b"-"), *pairs]))
+
+    def test_it_comes_before_the_user_database(self, host: Host, home: Path) -> None:
+        self.assign(home, (b"!joe\0", b"ann\x002000\x002001\0/virtual/ann\0-\0list"))
+        host.folders["/virtual/ann"] = 2000
+        host.add_file("/virtual/ann/.qmail-list")
+        accounts = self.accounts(host, home)
+        found = accounts.find(b"JOE@host.test")
+        assert found is not None
+        assert found.account == Account("ann", "/virtual/ann", b"-", b"list")
+        assert accounts.identity(found.worker) == Identity("ann", "/virtual/ann", True, (2000, 2001))
+
+    def test_a_plain_user_shares_its_worker(self, host: Host, home: Path) -> None:
+        self.assign(home, (b"!boss\0", b"joe\x001000\x001000\0/home/joe\0\0"))
+        assert self.accounts(host, home).find(b"boss@h") == self.accounts(host, home).find(b"joe@h")
+
+    def test_nobody_but_find_names_workers_of_assigned_accounts(self, host: Host, home: Path) -> None:
+        self.assign(home)
+        with pytest.raises(CannotTell, match="no worker"):
+            self.accounts(host, home).identity("assigned:0:0:root:/root")
+
+    @pytest.mark.parametrize(
+        ("record", "reason"),
+        [
+            (b"root\x000\x000\0/home/joe\0\0", "root gets no mail"),
+            (b"ann\x002000\x002000\0/nowhere\0\0", "no home"),
+            (b"ann\x002000\x002000\0/nowhere\0", "fewer than six"),
+        ],
+    )
+    def test_what_qmail_defers_is_temporary(self, host: Host, home: Path, record: bytes, reason: str) -> None:
+        self.assign(home, (b"!ann\0", record))
+        with pytest.raises(CannotTell, match=reason):
+            self.accounts(host, home).find(b"ann@h")
+
+    def test_a_host_without_an_alias_user_waits(self, host: Host, home: Path) -> None:
+        with pytest.raises(CannotTell, match="alias"):
+            self.accounts(host, home).find(b"jim@h")
+
+    def test_anothers_account_needs_root(self, host: Host, home: Path) -> None:
+        self.assign(home, (b"!ann\0", b"ann\x002000\x002000\0/home/joe\0\0"))
+        with pytest.raises(CannotTell, match="needs root"):
+            self.accounts(host, home, delivers_as=1000).find(b"ann@h")

@@ -12,12 +12,15 @@ ALLOWED = {
     "paperpath",
     "paperpath.base",
     "paperpath.base.address",
+    "paperpath.base.cdb",  # users/cdb
     "paperpath.base.dates",
     "paperpath.base.domains",  # routing searches with it
+    "paperpath.base.dotqmail_names",  # whether an extension exists
     "paperpath.base.limits",
     "paperpath.config",
     "paperpath.config.mailbox_path",
     "paperpath.config.routing",  # a type in process.settings
+    "paperpath.config.users",  # whose an address is
     "paperpath.local",
     "paperpath.local.__main__",
     "paperpath.local.lookup",
