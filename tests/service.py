@@ -139,6 +139,12 @@ class Service:
             self._reader.join(0.02)
         self._process = None
 
+    def kill_supervisor(self) -> None:
+        """End the supervisor alone; the others see that, and end by themselves when nothing is under way."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
     def signal(self, number: signal.Signals) -> None:
         """Send the supervisor a signal."""
         assert self._process is not None

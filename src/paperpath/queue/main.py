@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable
+from typing import NoReturn
 
 from paperpath.process.child import Listeners
 from paperpath.process.settings import QueueSettings
@@ -12,11 +13,12 @@ from paperpath.queue.intake import Intake
 from paperpath.queue.journal import Journal
 from paperpath.queue.operator import Operators
 from paperpath.queue.writer import Writer
-from paperpath.store.contract import Store, Totals
+from paperpath.store.contract import Interrupted, Store, StoreBroken, StoreFull, StoreUnusable, Totals
 from paperpath.store.sqlite import SqliteStore
 from paperpath.system.channel import peer_uid, serve_channels
 from paperpath.system.clock import now
-from paperpath.telemetry.events import QueueOpened, StorageBroken
+from paperpath.telemetry.event import Event
+from paperpath.telemetry.events import QueueOpened, StorageBroken, StorageUnusable
 from paperpath.telemetry.log import Log
 
 _EXIT_STORAGE = 111
@@ -53,7 +55,7 @@ class QueueRole:
 
     async def _open(self, settings: QueueSettings) -> None:
         store = SqliteStore(settings.folder)
-        interrupted = store.open(int(now()))
+        interrupted = self._opened(store)
         self._writer = Writer(store, self._broken)
         self._writer.start()
         contents = Contents(store.content_folder)
@@ -70,6 +72,15 @@ class QueueRole:
         )
         for delivery in interrupted:
             self._journal.interrupted(delivery)
+
+    def _opened(self, store: Store) -> tuple[Interrupted, ...]:
+        """Open the store; where that cannot be done, say why and end: the supervisor has it tried again."""
+        try:
+            return store.open(int(now()))
+        except StoreBroken as error:
+            self._broken(str(error))
+        except (StoreUnusable, StoreFull) as error:
+            self._end(StorageUnusable(error=str(error)))
 
     def _listen(self, settings: QueueSettings, listeners: Listeners) -> None:
         self._stop_listening()
@@ -91,9 +102,12 @@ class QueueRole:
             sock.close()
         self._stops, self._sockets = [], []
 
-    def _broken(self, error: str) -> None:
+    def _broken(self, error: str) -> NoReturn:
         """The store failed: end at once, acknowledging nothing; the next opening recovers from what is on the disk."""
-        self._journal.log.emit(StorageBroken(error=error))
+        self._end(StorageBroken(error=error))
+
+    def _end(self, last: Event) -> NoReturn:
+        self._journal.log.emit(last)
         self._journal.log.flush()
         os._exit(_EXIT_STORAGE)
 

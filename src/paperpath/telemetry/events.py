@@ -242,6 +242,15 @@ class StorageFull(Event, frozen=True):
     error: str
 
 
+class StorageUnusable(Event, frozen=True):
+    """The store cannot be opened now; it is tried again, and nothing was touched."""
+
+    name: ClassVar[str] = "storage.unusable"
+    level: ClassVar[Level] = "alert"
+    advice: ClassVar[str] = "Do what the line says. A store in use is free when the service before this one has ended."
+    error: str
+
+
 class StorageBroken(Event, frozen=True):
     """The disk or the database failed; the queue ends and is opened anew, and nothing more was
     acknowledged."""
