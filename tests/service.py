@@ -118,14 +118,14 @@ class Service:
         self.signal(signal.SIGTERM)
         self.ended()
 
-    def ended(self) -> None:
-        """Wait for the end that a TERM brings."""
+    def ended(self, expect: int = 0) -> None:
+        """Wait until all of it has ended by itself, the supervisor with this status."""
         assert self._process is not None and self._reader is not None
         status = self._process.wait(PATIENCE_S)
         self._reader.join(PATIENCE_S)
         assert not self._reader.is_alive(), f"left behind: {self.processes()}"
         self._process = None
-        assert status == 0, f"exit {status}\n{self.tail()}"
+        assert status == expect, f"exit {status}\n{self.tail()}"
 
     def kill(self) -> None:
         """End every process of it at once, the supervisor first."""

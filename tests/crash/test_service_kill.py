@@ -69,6 +69,23 @@ def test_all_killed_at_once_and_started_again() -> None:
             service.stop()
 
 
+def test_supervisor_killed_alone_takes_the_others_with_it() -> None:
+    with running_sink() as sink:
+        routes = {"routes": {"sink.test": sink.route}}
+        with running_service(accounts=[ALICE, BOB], settings=routes) as service, Load(service, RECIPIENTS) as load:
+            load.wait_for(100)
+            load.serving.clear()
+            service.signal(signal.SIGKILL)
+            service.ended(-signal.SIGKILL)
+            service.start()
+            load.serving.set()
+            load.wait_for(len(load.acknowledged) + 50)
+            load.stop()
+            empty_the_queue(service)
+            check_nothing_lost(load, delivered(service, sink), service)
+            service.stop()
+
+
 def test_stopped_under_load() -> None:
     with running_sink() as sink:
         routes = {"routes": {"sink.test": sink.route}}
