@@ -138,5 +138,3 @@ def _how(status: int | None) -> str:
     if status is None or status >= 0:
         return f"exit {status}"
     return signal.Signals(-status).name
-
-
