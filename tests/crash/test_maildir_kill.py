@@ -9,8 +9,8 @@ import pytest
 
 from paperpath.base.outcome import Delivered
 from paperpath.wire.accounts import Account, StartWorker
+from tests.unit.delivery.test_maildir import make_home
 from tests.unit.local.service import Talk, job, running, settings, worker_talk
-from tests.unit.local.test_maildir import make_home
 
 pytestmark = pytest.mark.crash
 

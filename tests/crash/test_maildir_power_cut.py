@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from paperpath.base.outcome import Delivered
-from paperpath.local.maildir import Delivery, Names, deliver
+from paperpath.delivery.errand import Message
+from paperpath.delivery.maildir import Delivery, Names, deliver
 from paperpath.system import kernel
-from tests.unit.local.test_maildir import make_home
+from tests.unit.delivery.test_maildir import make_home
 
 pytestmark = pytest.mark.crash
 
@@ -96,7 +97,7 @@ def cut(home: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int, *, linking: b
     """Deliver a batch on a disk that stops at that call; return whether it came to its end."""
     disk = Disk(stop_at)
     content = [b"Subject: %d\n\n" % number + b"x" * 5000 for number in range(MESSAGES)]
-    batch = [Delivery(str(home), b"joe@box.test", b"s@x", b"", one, None, len(one)) for one in content]
+    batch = [Delivery(f"{home}/Maildir", Message(b"joe@box.test", b"s@x", b"", one, None, len(one))) for one in content]
     finished = False
     with monkeypatch.context() as patch:
         watch(patch, disk, linking=linking)

@@ -53,6 +53,23 @@ class Local(Section, frozen=True, kw_only=True):
     """Domains of system accounts."""
 
     domains: Annotated[tuple[str, ...], _about("Domains whose local parts are system accounts.")] = ()
+    default_delivery: Annotated[
+        Text,
+        _about(
+            "What is done with mail for an account that has no dot-qmail file, written as such a file; may have "
+            "several lines.",
+            reason="a Maildir needs no locks; qmail's own default is ``./Mailbox``",
+        ),
+    ] = "./Maildir/"
+    program_timeout: Annotated[
+        Duration,
+        Meta(ge=1),
+        _about(
+            "How long a program of a dot-qmail file may take; it is then ended, and the message tried again.",
+            unit="seconds",
+            reason="longer than any filter needs; qmail waits for ever, and a hung one holds its place",
+        ),
+    ] = 3600
     default_domain: Annotated[
         str, _about("Domain of recipients that come without one (qmail's ``envnoathost``); empty means ``hostname``.")
     ] = ""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from paperpath.config.users import Assignments
-from paperpath.local.lookup import Accounts, CannotTell
+from paperpath.local.lookup import MAILBOXES, Accounts, CannotTell
 from paperpath.local.workers import Workers
 from paperpath.process.child import Listeners
 from paperpath.process.settings import LocalSettings
@@ -43,6 +43,7 @@ class Local:
         self._workers = Workers(log)
         self._uid = own_uid()
         self._accounts: Accounts
+        self._instructions: tuple[str, str]
         self._listeners: list[tuple[socket.socket, Callable[[], None]]] = []
         self._channels: set[Channel] = set()
         self._starting: set[asyncio.Task[None]] = set()
@@ -54,6 +55,7 @@ class Local:
         if not {name for name, _ in listeners} <= users.keys():
             raise ValueError("a listener that local does not know")
         self._accounts = _accounts(settings, self._uid)
+        self._instructions = _instructions(settings)
         self._stop_accepting()
         for name, sock in listeners:
             allowed = frozenset(users[name]) or frozenset({self._uid})
@@ -113,17 +115,25 @@ class Local:
             return NotFound(frame.ticket)
         return Found(frame.ticket, recipient.worker, recipient.account)
 
+    def _instructions_for(self, worker: str) -> tuple[str, ...]:
+        return () if worker == MAILBOXES else self._instructions
+
     async def _start(self, channel: Channel, frame: StartWorker) -> None:
         try:
             if self._draining:
                 raise CannotTell("the service is stopping")
             identity = self._accounts.identity(frame.worker)
-            ours = await self._workers.start(frame.worker, identity)
+            ours = await self._workers.start(frame.worker, identity, self._instructions_for(frame.worker))
         except CannotTell as error:
             channel.send(Unknown(frame.ticket, str(error)))
             return
         with ours:
             channel.send(WorkerStarted(frame.ticket), ours.fileno())
+
+
+def _instructions(settings: LocalSettings) -> tuple[str, str]:
+    """Return what a worker is told that obeys dot-qmail files."""
+    return settings.default_delivery, str(settings.program_timeout_s)
 
 
 def _accounts(settings: LocalSettings, uid: int) -> Accounts:

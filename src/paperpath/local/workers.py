@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+from collections.abc import Sequence
 
 from paperpath.local.lookup import CannotTell, Identity
 from paperpath.system.spawn import Process, spawn
@@ -26,11 +27,11 @@ class Workers:
         self._log = log
         self._living: dict[str, tuple[Process, asyncio.Future[None]]] = {}
 
-    async def start(self, name: str, identity: Identity) -> socket.socket:
+    async def start(self, name: str, identity: Identity, instructions: Sequence[str]) -> socket.socket:
         """Start the worker and return our end of the conversation with it.
 
-        One that ends within seconds is waited for.  Raises CannotTell where there is no room, or its name is
-        taken.
+        ``instructions`` are its last arguments, see `worker_main`.  One that ends within seconds is waited for.
+        Raises CannotTell where there is no room, or its name is taken.
         """
         former = self._living.get(name)
         if former is not None:
@@ -41,7 +42,7 @@ class Workers:
             raise CannotTell("too many workers")
         ours, theirs = socket.socketpair()
         with theirs:
-            arguments = [str(theirs.fileno()), identity.folder, identity.user, self._log_form()]
+            arguments = [str(theirs.fileno()), identity.folder, identity.user, self._log_form(), *instructions]
             try:
                 process = spawn(_MODULE, arguments, [theirs.fileno()], _whom(identity), {})
             except OSError as error:

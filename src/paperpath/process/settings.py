@@ -69,6 +69,9 @@ class LocalSettings(Common, frozen=True, kw_only=True):
     mailbox_domains: frozenset[bytes]
     qmail_home: str = ""
     """Where ``users/cdb`` lies; empty: this is no qmail host."""
+    default_delivery: str
+    """Content of the dot-qmail file that counts where an account has none."""
+    program_timeout_s: int
     lookup_users: tuple[int, ...]
     worker_users: tuple[int, ...]
 

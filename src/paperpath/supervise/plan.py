@@ -186,6 +186,8 @@ def _local(config: Config, users: _Users) -> LocalSettings:
         mail=mail_root(config),
         mail_user=users.mail,
         change_user=users.separate,
+        default_delivery=config.local.default_delivery,
+        program_timeout_s=config.local.program_timeout,
         mailbox_domains=frozenset(domain.encode() for domain in config.mailboxes.domains),
         qmail_home=config.qmail.home,
         lookup_users=tuple({users.uid("receive"), users.uid("queue")}),

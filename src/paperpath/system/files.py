@@ -8,6 +8,7 @@ have dropped the pages, and a second one that succeeds proves nothing.
 
 import errno
 import os
+import stat
 from collections.abc import Sequence
 
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -116,6 +117,18 @@ def open_to_read(path: str) -> int:
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
+def open_if_regular(path: bytes) -> int | None:
+    """Return a descriptor to read a file from, None where it is not a regular one; links are followed.
+
+    Nothing that may lie there is waited for: a FIFO without a writer, a terminal.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
 def read_some(descriptor: int, most: int) -> bytes:
     """Return up to ``most`` bytes from the file's beginning; its position is not used."""
     return os.pread(descriptor, most, 0)
@@ -136,6 +149,17 @@ def read_all(descriptor: int, size: int) -> bytes:
         pieces.append(piece)
         have += len(piece)
     return b"".join(pieces)
+
+
+def read_piece(descriptor: int, most: int, at: int) -> bytes:
+    """Return up to ``most`` bytes of a file from ``at`` on; the position of the descriptor is not used.
+
+    Raises OSError (EIO) where the file ends there.
+    """
+    piece = os.pread(descriptor, most, at)
+    if not piece:
+        raise _too_short(at, at + most)
+    return piece
 
 
 def copy_content(source: int, target: int, size: int) -> None:

@@ -123,6 +123,8 @@ def settings(mail: Path, user: str, **changes: Any) -> LocalSettings:
         "mail": str(mail),
         "mail_user": user,
         "mailbox_domains": frozenset({b"box.test"}),
+        "default_delivery": "./Maildir/",
+        "program_timeout_s": 60,
         "lookup_users": (),
         "worker_users": (),
     }

@@ -16,6 +16,7 @@ from paperpath.wire.accounts import Account, Found, Lookup, NotFound, StartWorke
 from paperpath.wire.delivery import Report, Result
 from paperpath.wire.frame import VERSION, Hello
 from tests.peers import require_peer, require_root
+from tests.unit.delivery.test_maildir import make_home
 from tests.unit.local.service import (
     Service,
     job,
@@ -24,7 +25,6 @@ from tests.unit.local.service import (
     settings,
     worker_talk,
 )
-from tests.unit.local.test_maildir import make_home
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 

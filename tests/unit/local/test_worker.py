@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from paperpath.base.outcome import Deferred, Delivered, Outcome
+from paperpath.base.outcome import Deferred, Delivered
+from paperpath.delivery.deliver import Later
+from paperpath.delivery.errand import Done, Errand
 from paperpath.local import worker as worker_module
-from paperpath.local.maildir import Delivery
-from paperpath.local.worker import Worker
+from paperpath.local.worker import Charge, Worker
 from paperpath.system.channel import Channel
 from paperpath.telemetry.log import Log
 from paperpath.wire.accounts import Account
@@ -20,28 +21,33 @@ from paperpath.wire.delivery import FromAgent, Report, Result, Target
 from tests.unit.local.service import job
 
 ACCOUNT = Account("vmail", "/mail/box.test/joe", b"", b"")
-DONE = Delivered("did 1+0+0")
+DELIVERED = Delivered("did 1+0+0")
+DONE = Done(DELIVERED)
+Answer = Done | Later | Exception
+
+
+MAILBOXES = Charge("vmail", "/mail", instructed=False)
 
 
 class Queue:
     """The other end, and what the worker delivered and logged."""
 
-    def __init__(self, *answers: Outcome | Exception) -> None:
+    def __init__(self, *answers: Answer) -> None:
         ours, self._theirs = socket.socketpair()
-        self.batches: list[list[Delivery]] = []
+        self.batches: list[list[Errand]] = []
         self.reports: asyncio.Queue[Report] = asyncio.Queue()
         self.log: list[bytes] = []
         self.worker_channel: Channel
-        self.answers: Sequence[Outcome | Exception] = answers
+        self.answers: Sequence[Answer] = answers
         self.channel = Channel(ours, FromAgent, lambda frame, _: self.reports.put_nowait(frame), lambda _: None)
 
-    def deliver(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome | Exception]:
-        self.batches.append(list(deliveries))
-        return [self.answers[at % len(self.answers)] if self.answers else DONE for at in range(len(deliveries))]
+    def deliver(self, errands: Sequence[Errand]) -> Sequence[Answer]:
+        self.batches.append(list(errands))
+        return [self.answers[at % len(self.answers)] if self.answers else DONE for at in range(len(errands))]
 
-    def worker(self, deliver: Any = None) -> Worker:
+    def worker(self, deliver: Any = None, charge: Charge = MAILBOXES) -> Worker:
         log = Log("local/vmail", self.log.append, lambda: 0.0)
-        return Worker(self._theirs, "/mail", "vmail", deliver or self.deliver, log)
+        return Worker(self._theirs, charge, deliver or self.deliver, log)
 
     async def reported(self, count: int) -> list[Report]:
         return [await self.reports.get() for _ in range(count)]
@@ -58,9 +64,9 @@ async def serving(queue: Queue, deliver: Any = None) -> AsyncIterator[Queue]:
 async def test_job_is_delivered_and_reported() -> None:
     async with serving(Queue()) as queue:
         queue.channel.send(job(7, ACCOUNT, sender=b"s@x"))
-        assert await queue.reported(1) == [Report(7, (Result(0, DONE),))]
-    ((delivery,),) = queue.batches
-    assert (delivery.home, delivery.recipient, delivery.sender) == (ACCOUNT.home, b"joe@box.test", b"s@x")
+        assert await queue.reported(1) == [Report(7, (Result(0, DELIVERED),))]
+    ((errand,),) = queue.batches
+    assert (errand.account, errand.message.recipient, errand.message.sender) == (ACCOUNT, b"joe@box.test", b"s@x")
 
 
 async def test_jobs_that_arrive_together_are_one_batch() -> None:
@@ -86,15 +92,15 @@ async def test_batch_is_bounded_in_bytes_but_never_empty(monkeypatch: pytest.Mon
         for number, size in enumerate((40, 60, 1, 500, 500)):
             queue.channel.send(job(number, ACCOUNT, b"x" * size))
         await queue.reported(5)
-    assert [[len(one.content) for one in batch] for batch in queue.batches] == [[40, 60], [1], [500], [500]]
+    assert [[len(one.message.content) for one in batch] for batch in queue.batches] == [[40, 60], [1], [500], [500]]
 
 
 async def test_each_target_has_its_own_outcome() -> None:
     full = Deferred("full", code="2.2")
     targets = (Target(4, b"a@box.test", ACCOUNT), Target(9, b"b@box.test", ACCOUNT))
-    async with serving(Queue(DONE, full)) as queue:
+    async with serving(Queue(DONE, Done(full))) as queue:
         queue.channel.send(job(1, ACCOUNT, targets=targets))
-        assert await queue.reported(1) == [Report(1, (Result(4, DONE), Result(9, full)))]
+        assert await queue.reported(1) == [Report(1, (Result(4, DELIVERED), Result(9, full)))]
 
 
 async def test_job_without_targets_is_reported() -> None:
@@ -128,15 +134,15 @@ async def test_hostile_job_is_deferred_and_logged_and_others_go_on(account: Acco
     outcomes = {result.number: result.outcome for result in report.results}
     evil = outcomes[0]
     assert isinstance(evil, Deferred) and evil.code == "3.5"
-    assert outcomes[1] == DONE
-    assert [delivery.recipient for batch in queue.batches for delivery in batch] == [b"joe@box.test"]
+    assert outcomes[1] == DELIVERED
+    assert [errand.message.recipient for batch in queue.batches for errand in batch] == [b"joe@box.test"]
     assert b"process.broken" in b"".join(queue.log)
 
 
 async def test_home_itself_is_inside() -> None:
     async with serving(Queue()) as queue:
         queue.channel.send(job(1, Account("vmail", "/mail", b"", b"")))
-        assert await queue.reported(1) == [Report(1, (Result(0, DONE),))]
+        assert await queue.reported(1) == [Report(1, (Result(0, DELIVERED),))]
 
 
 async def test_fault_of_ours_defers_its_message_alone_and_is_logged() -> None:
@@ -145,17 +151,17 @@ async def test_fault_of_ours_defers_its_message_alone_and_is_logged() -> None:
             queue.channel.send(job(number, ACCOUNT))
         reports = {report.job: report.results[0].outcome for report in await queue.reported(3)}
     assert isinstance(reports[1], Deferred)
-    assert reports[0] == reports[2] == DONE
+    assert reports[0] == reports[2] == DELIVERED
     assert b"ValueError: oops" in b"".join(queue.log)
 
 
 async def test_fault_with_a_whole_batch_defers_it_and_the_worker_lives() -> None:
     queue = Queue()
 
-    def broken_once(deliveries: Sequence[Delivery]) -> Sequence[Outcome | Exception]:
+    def broken_once(errands: Sequence[Errand]) -> Sequence[Answer]:
         if not queue.log:
             raise RuntimeError("oops")
-        return queue.deliver(deliveries)
+        return queue.deliver(errands)
 
     async with serving(queue, broken_once):
         queue.channel.send(job(1, ACCOUNT))
@@ -163,7 +169,7 @@ async def test_fault_with_a_whole_batch_defers_it_and_the_worker_lives() -> None
         queue.channel.send(job(2, ACCOUNT))
         (second,) = await queue.reported(1)
     assert isinstance(first.results[0].outcome, Deferred)
-    assert second.results[0].outcome == DONE
+    assert second.results[0].outcome == DELIVERED
 
 
 async def test_descriptor_is_handed_on_and_closed_after_the_report() -> None:
@@ -174,17 +180,17 @@ async def test_descriptor_is_handed_on_and_closed_after_the_report() -> None:
         os.close(writing)
         await queue.reported(1)
         assert os.read(reading, 1) == b""  # nobody holds the other end any more
-    ((delivery,),) = queue.batches
-    assert delivery.source is not None and delivery.size == 9
+    ((errand,),) = queue.batches
+    assert errand.message.source is not None and errand.message.size == 9
     os.close(reading)
 
 
 async def test_what_waits_when_queue_goes_is_not_begun() -> None:
     queue = Queue()
 
-    def ended_meanwhile(deliveries: Sequence[Delivery]) -> Sequence[Outcome | Exception]:
+    def ended_meanwhile(errands: Sequence[Errand]) -> Sequence[Answer]:
         queue.worker_channel.close()
-        return queue.deliver(deliveries)
+        return queue.deliver(errands)
 
     worker = queue.worker(ended_meanwhile)
     queue.worker_channel = worker._channel

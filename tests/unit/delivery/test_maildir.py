@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from paperpath.base.outcome import Deferred, Delivered, Failed
-from paperpath.local import maildir
-from paperpath.local.maildir import Delivery, Names, deliver
+from paperpath.base.outcome import Deferred, Delivered
+from paperpath.delivery import maildir
+from paperpath.delivery.errand import Message
+from paperpath.delivery.maildir import Delivery, Names, deliver
 from paperpath.system import files
 
 
@@ -30,8 +31,11 @@ def names() -> Names:
 
 
 def delivery(home: Path, content: bytes = b"Subject: x\n\nhello\n", **changes: Any) -> Delivery:
+    return Delivery(f"{home}/Maildir", message(content, **changes))
+
+
+def message(content: bytes = b"Subject: x\n\nhello\n", **changes: Any) -> Message:
     values: dict[str, Any] = {
-        "home": str(home),
         "recipient": b"joe@box.test",
         "sender": b"from@else.test",
         "trace": b"Received: somehow\n",
@@ -39,7 +43,7 @@ def delivery(home: Path, content: bytes = b"Subject: x\n\nhello\n", **changes: A
         "source": None,
         "size": len(content),
     }
-    return Delivery(**(values | changes))
+    return Message(**(values | changes))
 
 
 def new(home: Path) -> dict[str, bytes]:
@@ -80,38 +84,6 @@ def test_large_message_comes_from_its_descriptor(home: Path, tmp_path: Path) -> 
     assert made == b"Return-Path: <from@else.test>\nDelivered-To: joe@box.test\nReceived: somehow\n" + content
 
 
-LINE = b"Delivered-To: joe@box.test\n"
-
-
-@pytest.mark.parametrize(
-    ("trace", "content", "loops"),
-    [
-        (b"", LINE + b"\nbody", True),
-        (b"", b"A: b\n" + LINE, True),
-        (b"", b"A: b\n" + LINE + b"\n", True),
-        (LINE, b"A: b\n\n", True),
-        (b"", b"A: b\n\n" + LINE, False),
-        (b"", b"\n" + LINE, False),
-        (b"", b"X-" + LINE, False),
-        (b"", LINE.lower(), False),
-        (b"", b"Delivered-To: joe@box.test", False),
-        (b"", b"Delivered-To:  joe@box.test\n\n", False),
-        (b"", b"Delivered-To: joe@box.tester\n\n", False),
-        (b"", b"X-" + LINE + LINE + b"\n", True),
-    ],
-)
-@pytest.mark.parametrize("spooled", [False, True])
-def test_loop(home: Path, tmp_path: Path, trace: bytes, content: bytes, loops: bool, spooled: bool) -> None:
-    source = files.create_spool_file(str(tmp_path))
-    os.write(source, content)
-    more = {"content": b"", "source": source} if spooled else {"content": content}
-    (outcome,) = deliver([delivery(home, trace=trace, size=len(content), **more)], names())
-    os.close(source)
-    assert isinstance(outcome, Failed if loops else Delivered)
-    assert outcome.code == ("4.6" if loops else "0.0")
-    assert len(new(home)) == (not loops)
-
-
 def test_missing_maildir_waits_and_is_not_made(tmp_path: Path, home: Path) -> None:
     (tmp_path / "empty").mkdir()
     outcomes = deliver([delivery(tmp_path / "empty"), delivery(tmp_path / "none"), delivery(home)], names())
@@ -128,14 +100,6 @@ def test_maildir_replaced_between_batches_is_noticed(home: Path) -> None:
     make_home(home)
     deliver([delivery(home)], next_name)
     assert len(new(home)) == 1
-
-
-@pytest.mark.parametrize(("mode", "code"), [(0o1700, "2.1"), (0o702, "7.0")])
-def test_home_that_must_wait(home: Path, mode: int, code: str) -> None:
-    home.chmod(mode)
-    (outcome,) = deliver([delivery(home)], names())
-    assert isinstance(outcome, Deferred) and outcome.code == code
-    assert new(home) == {}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,215 @@
+"""Carrying out a plan, instruction by instruction, and waiting for each: for threads and for qmail-local.
+
+What went before a failure stays done, and is done again when the message is tried again: that is the
+instructions' own risk, as it is with qmail.  Forwards come last and all together.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from paperpath.base.limits import ADDRESS_MOST_BYTES, RECIPIENTS_MOST
+from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
+from paperpath.delivery import maildir
+from paperpath.delivery.choice import sender_of_forwards
+from paperpath.delivery.dotqmail import (
+    Address,
+    Comment,
+    Forbidden,
+    Instruction,
+    ListSwitch,
+    Maildir,
+    Mbox,
+    Program,
+)
+from paperpath.delivery.environment import environment
+from paperpath.delivery.errand import Done, Message, Refused
+from paperpath.delivery.mbox import mbox_pieces
+from paperpath.delivery.output import shown
+from paperpath.delivery.plan import Plan
+from paperpath.message.trace import delivered_to
+from paperpath.system.appending import NotLocked, append_durably
+from paperpath.system.programs import Ended
+from paperpath.wire.delivery import Forward
+
+LOCK_WITHIN_S = 30.0
+"""qmail-local's patience with whoever else writes to an mbox."""
+
+_STOP_HERE = 99
+_FAILED = frozenset({100, 64, 65, 70, 76, 77, 78, 112})
+"""Exit codes that mean: never.  Every other but 0 and 99 means: not now."""
+
+RunProgram = Callable[[bytes, str, Mapping[bytes, bytes], Message], Ended]
+"""Runs a command in a folder, with an environment and the message as its input.  Raises OSError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What carrying out needs of the world."""
+
+    next_name: Callable[[], bytes]
+    run_program: RunProgram
+    now: Callable[[], int]
+    environment: Mapping[bytes, bytes]
+    """What programs are told besides."""
+    stopped: threading.Event = field(default_factory=threading.Event)
+    """Set when this process is to end: what waits then gives up."""
+
+
+def carry_out(plan: Plan, tools: Tools) -> Done:
+    """Do what the plan says and return what became of it."""
+    run = _Run(plan, tools)
+    try:
+        for instruction in plan.instructions:
+            if run.do(instruction):
+                break
+        return run.done()
+    except Refused as refused:
+        return Done(run.with_output(refused.outcome))
+
+
+def quickly(plan: Plan, tools: Tools) -> tuple[Done, maildir.Delivery | None]:
+    """Return what a quick plan comes to once the delivery, if there is one, is durable.  Raises Refused."""
+    if len(plan.instructions) == 1 and (only := plan.instructions[0]).__class__ is Maildir:
+        return _ONE_MAILDIR, maildir_delivery(plan, only)
+    run = _Run(plan, tools)
+    delivery: maildir.Delivery | None = None
+    for instruction in plan.instructions:
+        if isinstance(instruction, Maildir):
+            run.files += 1
+            delivery = maildir_delivery(plan, instruction)
+        else:
+            run.do(instruction)
+    return run.done(), delivery
+
+
+_ONE_MAILDIR = Done(Delivered("did 1+0+0"))
+
+
+def maildir_delivery(plan: Plan, instruction: Maildir) -> maildir.Delivery:
+    """Return what is to be put into a plan's Maildir."""
+    return maildir.Delivery(_path(plan, instruction.path), plan.errand.message)
+
+
+def _path(plan: Plan, path: bytes) -> str:
+    return os.path.normpath(os.path.join(plan.errand.account.home, os.fsdecode(path)))
+
+
+class _Run:
+    """One plan being carried out."""
+
+    def __init__(self, plan: Plan, tools: Tools) -> None:
+        self._plan, self._tools = plan, tools
+        self.files = self._programs = 0
+        self._addresses: list[bytes] = []
+        self._output = b""
+        self._sender: bytes | None = None
+
+    def do(self, instruction: Instruction) -> bool:
+        """Carry out one instruction; True where it says that those behind it are to be left alone.
+
+        Raises Refused where it failed.
+        """
+        match instruction:
+            case Maildir():
+                self.files += 1
+                self._into_maildir(instruction)
+            case Mbox():
+                self.files += 1
+                self._into_mbox(instruction)
+            case Program():
+                self._programs += 1
+                return self._through_program(instruction)
+            case Address(address=address):
+                self._addresses.append(address)
+            case Forbidden(outcome=outcome):
+                raise Refused(outcome)
+            case Comment() | ListSwitch():
+                pass
+        return False
+
+    def done(self) -> Done:
+        """Return the outcome of a run that came to its end."""
+        forwards = self._forwards()
+        summary = b"did %d+%d+%d" % (self.files, len(self._addresses), self._programs)
+        return Done(Delivered(shown(self._output, summary)), forwards)
+
+    def with_output(self, outcome: Outcome) -> Outcome:
+        """Return the outcome with what programs said put before its own text."""
+        if not self._output:
+            return outcome
+        text = shown(self._output, outcome.text.encode())
+        return type(outcome)(text, code=outcome.code)
+
+    def _into_maildir(self, instruction: Maildir) -> None:
+        (outcome,) = maildir.deliver([maildir_delivery(self._plan, instruction)], self._tools.next_name)
+        if isinstance(outcome, Exception):
+            raise outcome
+        if not isinstance(outcome, Delivered):
+            raise Refused(outcome)
+
+    def _into_mbox(self, instruction: Mbox) -> None:
+        path = os.fsencode(_path(self._plan, instruction.path))
+        pieces = mbox_pieces(self._plan.errand.message, self._tools.now())
+        try:
+            append_durably(path, pieces, lock_within_s=LOCK_WITHIN_S, stopped=self._tools.stopped)
+        except NotLocked as error:
+            raise Refused(Deferred(f"Unable to lock the mailbox: {error.strerror}.", code="3.0")) from None
+        except OSError as error:
+            raise Refused(maildir.not_written("mailbox", error)) from None
+
+    def _through_program(self, instruction: Program) -> bool:
+        message, account = self._plan.errand.message, self._plan.errand.account
+        variables = environment(
+            user=os.fsencode(account.user),
+            home=os.fsencode(account.home),
+            recipient=message.recipient,
+            extension=account.extension,
+            sender=message.sender,
+            new_sender=self._new_sender(),
+            default_part=self._plan.default_part,
+            now=self._tools.now(),
+        )
+        told = {**self._tools.environment, **variables}
+        try:
+            ended = self._tools.run_program(instruction.command, account.home, told, message)
+        except OSError as error:
+            raise Refused(Deferred(f"Unable to run the program: {error.strerror}.", code="3.0")) from None
+        self._output += ended.output
+        outcome = judge(ended)
+        if outcome is not None:
+            raise Refused(outcome)
+        return ended.status == _STOP_HERE
+
+    def _forwards(self) -> tuple[Forward, ...]:
+        if not self._addresses:
+            return ()
+        if len(self._addresses) > RECIPIENTS_MOST:
+            raise Refused(Deferred("The .qmail file has too many forward addresses.", code="3.0"))
+        if any(len(address) > ADDRESS_MOST_BYTES for address in self._addresses):
+            raise Refused(Failed("The .qmail file has a forward address that is too long.", code="1.3"))
+        message = self._plan.errand.message
+        trace = delivered_to(message.recipient) + message.trace
+        # An empty address is nobody's, and its mail is thrown away (qmail-lspawn).
+        addresses = tuple(address for address in self._addresses if address)
+        return (Forward(self._new_sender(), addresses, trace),) if addresses else ()
+
+    def _new_sender(self) -> bytes:
+        if self._sender is None:
+            self._sender = sender_of_forwards(self._plan.errand)
+        return self._sender
+
+
+def judge(ended: Ended) -> Outcome | None:
+    """Return what a program's end makes of the delivery; None where it goes on."""
+    if not ended.in_time:
+        return Deferred("The program took too long and was ended.", code="3.0")
+    if ended.status in (0, _STOP_HERE):
+        return None
+    if ended.status < 0:
+        return Deferred("Aack, child crashed.", code="3.0")
+    # The program's own words are the reason; these stand for one that said nothing.
+    if ended.status in _FAILED:
+        return Failed("" if ended.output else f"The program failed with exit code {ended.status}.", code="0.0")
+    return Deferred("" if ended.output else f"The program asked for a later try, exit code {ended.status}.", code="0.0")

@@ -1,0 +1,90 @@
+"""Which dot-qmail file instructs a delivery, with what it says, and who forwards come from (dot-qmail(5)).
+
+What is not there is passed over; whatever else hinders a look is temporary.
+"""
+
+import errno
+import os
+from dataclasses import dataclass
+
+from paperpath.base.address import is_bounce_sender
+from paperpath.base.dotqmail_names import candidates, owner_names
+from paperpath.base.outcome import Deferred
+from paperpath.delivery.checks import FORBIDDEN_MODE
+from paperpath.delivery.environment import forwarding_sender
+from paperpath.delivery.errand import Errand, Refused
+from paperpath.system.files import open_if_regular, read_some
+
+DOTQMAIL_MOST_BYTES = 4 * 1024 * 1024
+"""Room for a list of 100,000 recipients; a file beyond that is a mistake, and would be read for every message."""
+
+_NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.ENODEV}
+_OWNER_EXECUTE = 0o100
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The file that instructs a delivery."""
+
+    name: bytes
+    content: bytes
+    forward_only: bool
+
+
+def choose(home: str, dash: bytes, extension: bytes) -> Chosen | None:
+    """Return the first file that is there, or None.  Raises Refused for one that cannot be trusted or read."""
+    folder = os.fsencode(home) + b"/"
+    for name in candidates(dash, extension):
+        try:
+            descriptor = open_if_regular(folder + name)
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                continue
+            raise _unable(error) from None
+        if descriptor is not None:
+            try:
+                return _read(name, descriptor)
+            except OSError as error:
+                raise _unable(error) from None
+            finally:
+                os.close(descriptor)
+    return None
+
+
+def sender_of_forwards(errand: Errand) -> bytes:
+    """Return NEWSENDER.  Raises Refused where it cannot be told whether there is an owner."""
+    account, message = errand.account, errand.message
+    if is_bounce_sender(message.sender):
+        return message.sender
+    owner, owner_default = owner_names(account.dash, account.extension)
+    has_owner = _is_there(account.home, owner)
+    return forwarding_sender(
+        message.sender,
+        message.recipient,
+        has_owner=has_owner,
+        has_owner_default=has_owner and _is_there(account.home, owner_default),
+    )
+
+
+def _read(name: bytes, descriptor: int) -> Chosen:
+    mode = os.fstat(descriptor).st_mode
+    if mode & FORBIDDEN_MODE:
+        raise Refused(Deferred("Uh-oh: .qmail file is writable.", code="7.0"))
+    content = read_some(descriptor, DOTQMAIL_MOST_BYTES + 1)
+    if len(content) > DOTQMAIL_MOST_BYTES:
+        raise Refused(Deferred("Uh-oh: .qmail file is too large.", code="3.0"))
+    return Chosen(name, content, bool(mode & _OWNER_EXECUTE))
+
+
+def _is_there(home: str, name: bytes) -> bool:
+    try:
+        os.stat(os.fsencode(home) + b"/" + name)
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return False
+        raise _unable(error) from None
+    return True
+
+
+def _unable(error: OSError) -> Refused:
+    return Refused(Deferred(f"Unable to read the .qmail file: {error.strerror}.", code="3.0"))
