@@ -27,7 +27,10 @@ from paperpath.wire.accounts import Account
 
 _CONTENT = b"Subject: a message of 4 KB\nFrom: <a@bench.test>\n\n" + b"x" * 77 + b"\n" * 3
 _SIZE = 4096
-_PLANS: dict[str, Callable[[Errand], Plan]] = {"mailbox": plan_mailbox, "account": partial(plan_account, default_delivery=b"./Maildir/")}
+_PLANS: dict[str, Callable[[Errand], Plan]] = {
+    "mailbox": plan_mailbox,
+    "account": partial(plan_account, default_delivery=b"./Maildir/"),
+}
 
 
 def _no_program(*_: object) -> Ended:

@@ -122,11 +122,11 @@ class _Folders:
 
     def _look(self, folder: str) -> tuple[int, int]:
         try:
-            tmp = open_folder(f"{folder}/tmp")
+            tmp = open_folder(os.path.join(folder, "tmp"))
         except OSError as error:
             raise Refused(_no_maildir(error)) from None
         try:
-            return tmp, open_folder(f"{folder}/new")
+            return tmp, open_folder(os.path.join(folder, "new"))
         except OSError as error:
             os.close(tmp)
             raise Refused(_no_maildir(error)) from None

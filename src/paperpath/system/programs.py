@@ -19,7 +19,7 @@ _LOOK_S = 0.2
 _TERM_GRACE_S = 5.0
 """From TERM to KILL."""
 _MEMORY_MOST_BYTES = 256 * 1024
-_SPOOL = "/tmp"  # noqa: S108: the file has no name there
+_SPOOL = "/tmp"  # noqa: S108 (the file has no name there)
 
 
 @dataclass(frozen=True, slots=True)
