@@ -51,7 +51,7 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     # and qmail-local without one (ARCHITECTURE.md, deviations).
     "delivery": LAYERS | {"process"},
     **dict.fromkeys(sorted(PROCESSES), LAYERS | {"process"}),
-    **dict.fromkeys(("local", "inject"), LAYERS | {"process", "delivery"}),
+    **dict.fromkeys(("local", "inject", "cli"), LAYERS | {"process", "delivery"}),
     "__main__": frozenset({"cli"}),  # `python -m paperpath`
     "__init__": frozenset(),
 }

@@ -10,13 +10,13 @@ import click
 from paperpath.base.address import domain_of, split
 from paperpath.base.domains import suffixes
 from paperpath.base.text import show
+from paperpath.cli.explain_account import FindUser, tell_account
 from paperpath.cli.options import config_option, json_option, load_config
 from paperpath.cli.show import print_json, say, strong
-from paperpath.config.routing import RoutingTable, is_relayed, next_hop, route
+from paperpath.config.routing import RoutingTable, completed, is_open, next_hop, route
 
 if TYPE_CHECKING:
     from paperpath.config.schema import Config
-    from paperpath.system.users import User
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,16 @@ class Explanation:
     """Whether the recipient exists; None where that is not ours to know."""
 
 
-FindUser = Callable[[str], "User | None"]
 LookUp = Callable[[str], tuple[str, ...]]
+
+_CONTROL_FILES = {
+    "hostname": "control/me",
+    "[local] default_domain": "control/envnoathost",
+    "[local] percent_hack": "control/percenthack",
+    "[local] domains": "control/locals",
+    "[virtual]": "control/virtualdomains",
+}
+"""What decides in the place of a table on a qmail host."""
 
 
 @click.command("explain")
@@ -85,44 +93,61 @@ def explain(config: "Config", address: bytes, find_user: FindUser, look_up: Look
     if found.rule == "mailboxes" or (found.rule == "postmaster" and domain_of(found.address) in table.mailboxes):
         delivery, exists = _mailbox(config, found.address)
     elif found.channel == "local":
-        delivery, exists = _system_account(found.address, find_user)
+        delivery, exists = tell_account(config, found.address, find_user)
     else:
         delivery, exists = _remote(table, found.destination, look_up), None
     return Explanation(
         address=show(address),
-        steps=tuple(_steps(table, address)),
+        steps=tuple(_steps(config, table, address)),
         channel=found.channel,
         delivered_as=show(found.address),
         rule=found.rule,
-        anybody_may_send=found.channel == "local" or is_relayed(table, found),
+        anybody_may_send=is_open(table, address, found),
         delivery=delivery,
         exists=exists,
     )
 
 
-def _steps(table: RoutingTable, address: bytes) -> Iterator[Step]:
+def _steps(config: "Config", table: RoutingTable, address: bytes) -> Iterator[Step]:
     """Yield the rules in the order in which `config.routing.route` tries them, up to the one that decides."""
-    if b"@" not in address:
-        yield Step("hostname", False, f"no @: {show(table.hostname)} is the domain")
-        address += b"@" + table.hostname
+    names = _CONTROL_FILES if config.qmail.home else {}
+    completed_address = completed(table, address)
+    yield from _completion(table, names, address)
     if route(table, address).rule == "postmaster":
         yield Step("postmaster", True, f"mail for postmaster goes to {show(table.postmaster)}")
-        address = table.postmaster
-    domain = domain_of(address)
-    for name, domains in (("local", table.local), ("mailboxes", table.mailboxes)):
+        completed_address = table.postmaster
+    domain = domain_of(completed_address)
+    for name, domains in (("[local] domains", table.local), ("[mailboxes] domains", table.mailboxes)):
         matched = domain in domains
-        yield Step(f"[{name}] domains", matched, f"{show(domain)} is {'listed' if matched else 'not listed'}")
+        yield Step(names.get(name, name), matched, f"{show(domain)} is {'listed' if matched else 'not listed'}")
         if matched:
             return
-    keys = [address.lower(), *suffixes(domain), b""]
+    yield from _virtual(table, names.get("[virtual]", "[virtual]"), completed_address)
+
+
+def _completion(table: RoutingTable, names: dict[str, str], address: bytes) -> Iterator[Step]:
+    """Yield how an address gets the domain that counts."""
+    if b"@" not in address:
+        name = "[local] default_domain" if table.default_domain else "hostname"
+        default = table.default_domain or table.hostname
+        yield Step(names.get(name, name), False, f"no @: {show(default)} is the domain")
+        address += b"@" + default
+    meant = completed(table, address)
+    if meant != address:
+        name = "[local] percent_hack"
+        yield Step(names.get(name, name), False, f"{show(address)} means {show(meant)}")
+
+
+def _virtual(table: RoutingTable, name: str, address: bytes) -> Iterator[Step]:
+    keys = [address.lower(), *suffixes(domain_of(address)), b""]
     key = next((key for key in keys if key in table.virtual), None)
     if key is None:
-        yield Step("[virtual]", False, "none of " + ", ".join(f'"{show(key)}"' for key in keys))
+        yield Step(name, False, "none of " + ", ".join(f'"{show(key)}"' for key in keys))
     elif table.virtual[key]:
-        yield Step("[virtual]", True, f'"{show(key)}" belongs to the account {show(table.virtual[key])}')
+        yield Step(name, True, f'"{show(key)}" belongs to the account {show(table.virtual[key])}')
         return
     else:
-        yield Step("[virtual]", False, f'"{show(key)}" is empty: not virtual after all')
+        yield Step(name, False, f'"{show(key)}" is empty: not virtual after all')
     yield Step("otherwise", True, "the mail leaves this host")
 
 
@@ -143,45 +168,6 @@ def _mailbox(config: "Config", address: bytes) -> tuple[tuple[str, ...], bool]:
             tried.append(f"{show(name)}: there is no {show(os.fsencode(folder))}/Maildir")
     hint = f"`paperpath account add {show(names[-1] + b'@' + domain)}` makes it"
     return (*tried, f"no such mailbox: refused at RCPT; {hint}"), False
-
-
-def _system_account(address: bytes, find_user: FindUser) -> tuple[tuple[str, ...], bool | None]:
-    """Look for the account as qmail-getpw does (reference 4.5): the longest name that ends at a dash."""
-    tried: list[str] = []
-    local = split(address)[0]
-    at = len(local)
-    while at >= 0:
-        name = show(local[:at].lower())
-        user = find_user(name) if local[:at].isascii() else None
-        obstacle = _obstacle(user)
-        if user is not None and not obstacle:
-            return _to_user(tried, user, show(local[at + 1 :]), at < len(local))
-        tried.append(f"{name}: {obstacle}")
-        at = local.rfind(b"-", 0, at)
-    return (*tried, "no such account: refused at RCPT"), False
-
-
-def _obstacle(user: "User | None") -> str:
-    if user is None:
-        return "no system account"
-    if user.uid == 0:
-        return "root gets no mail"
-    try:
-        return "" if os.stat(user.home).st_uid == user.uid else f"does not own its home {user.home}"
-    except OSError as error:
-        return f"home {user.home}: {error.strerror}"
-
-
-def _to_user(
-    tried: list[str], user: "User", extension: str, has_extension: bool
-) -> tuple[tuple[str, ...], bool | None]:
-    if has_extension:
-        line = f"{user.name}: system account, with the extension {extension!r}, which it decides about itself"
-        return (*tried, line), None
-    maildir = os.path.join(user.home, "Maildir")
-    if os.path.isdir(maildir):
-        return (*tried, f"{user.name}: system account, mailbox {maildir}"), True
-    return (*tried, f"{user.name}: system account, but there is no {maildir}: mail waits until there is"), True
 
 
 def _remote(table: RoutingTable, domain: str, look_up: LookUp) -> tuple[str, ...]:

@@ -70,6 +70,8 @@ class Accounts:
     stat: Callable[[str], os.stat_result] = os.stat
     assignments: Assignments | None = None
     """On a qmail host; there an alias user is a must."""
+    delivers_into_maildir: bool = True
+    """Whether mail for an account without a dot-qmail file goes into its Maildir, which has to be there."""
     _assigned: dict[str, Identity] = field(default_factory=dict)
     """Workers of assigned accounts by name: only those that `find` named may be asked for."""
 
@@ -120,7 +122,8 @@ class Accounts:
         if not self._has_instructions(found):
             if found.dash:
                 return None
-            self._check_maildir(found.home)
+            if self.delivers_into_maildir:
+                self._check_maildir(found.home)
         return Recipient(self._worker(found), Account(found.user, found.home, found.dash, found.extension))
 
     def _assignment(self, local: bytes) -> Assignment | None:

@@ -142,4 +142,11 @@ def _accounts(settings: LocalSettings, uid: int) -> Accounts:
     # Root that may not change user (a trial run) delivers to nobody's home: as root it would write anywhere.
     delivers_as = uid if settings.change_user or uid != 0 else None
     assignments = Assignments(settings.qmail_home) if settings.qmail_home else None
-    return Accounts(mail, settings.mail_user, settings.mailbox_domains, delivers_as, assignments=assignments)
+    return Accounts(
+        mail,
+        settings.mail_user,
+        settings.mailbox_domains,
+        delivers_as,
+        assignments=assignments,
+        delivers_into_maildir=settings.default_delivery.strip() == "./Maildir/",
+    )

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from paperpath.cli.explain import Explanation, explain
+from paperpath.base.cdb import build
+from paperpath.cli.explain import Explanation, Step, explain
 from paperpath.config.load import parse
+from paperpath.config.qmail import with_control
 from paperpath.system.users import User
 from tests.unit.cli.conftest import Run
 
@@ -79,11 +81,113 @@ def test_a_system_account(host: Host) -> None:
     assert (told.rule, told.exists) == ("local", True)
     assert "mail waits" in told.delivery[-1]
     (host.home / "Maildir").mkdir()
-    assert host.explain(b"joe@local.test").delivery == (f"joe: system account, mailbox {host.home}/Maildir",)
-    told = host.explain(b"joe-a-b@local.test")
-    assert told.exists is None
+    uid = host.users["joe"].uid
+    assert host.explain(b"joe@local.test").delivery == (
+        f'joe: system account, user id {uid}, home {host.home}, dash "", extension ""',
+        ".qmail: not there",
+        ".qmaildefault: not there",
+        "no file: [local] default_delivery",
+        "  maildir ./Maildir/",
+    )
+
+
+def test_an_extension(host: Host) -> None:
+    told = host.explain(b"joe-a-B@local.test")
+    assert told.exists is False
     assert told.delivery[:2] == ("joe-a-b: no system account", "joe-a: no system account")
-    assert "extension 'a-b'" in told.delivery[2]
+    assert told.delivery[2].endswith('dash "-", extension "a-B"')
+    assert told.delivery[-1] == "no file for this extension: refused at RCPT"
+    (host.home / ".qmail-a-default").write_text("# list\n&ann@x.test\n./Box\n|run me\n")
+    told = host.explain(b"joe-a-B@local.test")
+    assert told.exists is True
+    assert told.delivery[3:] == (
+        ".qmail-a-b: not there",
+        '.qmail-a-default: followed, default stands for "B"',
+        "  forward ann@x.test",
+        "  mbox ./Box",
+        "  program run me",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("# nothing\n", "  nothing but comments: the mail is thrown away"),
+        ("\n&x@y\n", "  mail waits: Uh-oh: first line of .qmail file is blank."),
+        ("", "  maildir ./Maildir/, which is not there: mail waits until it is"),
+    ],
+)
+def test_files_that_surprise(host: Host, content: str, line: str) -> None:
+    (host.home / ".qmail").write_text(content)
+    assert host.explain(b"joe@local.test").delivery[-1] == line
+
+
+def test_a_file_that_anybody_may_write_to_makes_mail_wait(host: Host) -> None:
+    (host.home / ".qmail").touch()
+    (host.home / ".qmail").chmod(0o666)
+    told = host.explain(b"joe@local.test")
+    assert (told.exists, told.delivery[-1]) == (None, "mail waits: Uh-oh: .qmail file is writable.")
+
+
+class TestQmailHost:
+    """With a qmail home the control files are named, and users/cdb and the alias user count."""
+
+    @pytest.fixture
+    def home(self, host: Host, tmp_path: Path) -> Path:
+        home = tmp_path / "qmail"
+        (home / "control").mkdir(parents=True)
+        (home / "users").mkdir()
+        for name, text in {
+            "me": "h.ex",
+            "percenthack": "h.ex",
+            "virtualdomains": "v.ex:joe-v",
+            "rcpthosts": "h.ex",
+        }.items():
+            (home / "control" / name).write_text(text + "\n")
+        toml = f'hostname = "h.ex"\n[qmail]\nhome = "{home}"\n'
+        host.config = with_control(parse(toml, str(tmp_path / "p.toml")))
+        return home
+
+    def test_percenthack_and_virtual_domain(self, host: Host, home: Path) -> None:
+        host.users["alias"] = host.users["joe"]
+        told = host.explain(b"x%v.ex@h.ex")
+        assert [(step.table, step.about) for step in told.steps] == [
+            ("control/percenthack", "x%v.ex@h.ex means x@v.ex"),
+            ("control/locals", "v.ex is not listed"),
+            ("[mailboxes] domains", "v.ex is not listed"),
+            ("control/virtualdomains", '"v.ex" belongs to the account joe-v'),
+        ]
+        assert told.delivered_as == "joe-v-x@v.ex"
+        assert told.delivery[-1] == "no file for this extension: refused at RCPT"
+        assert told.anybody_may_send is True
+        assert host.explain(b"x@v.ex").anybody_may_send is False
+
+    def test_envnoathost(self, host: Host, home: Path) -> None:
+        host.users["alias"] = host.users["joe"]
+        assert host.explain(b"joe").steps[0] == Step("control/envnoathost", False, "no @: h.ex is the domain")
+
+    def test_assigned(self, host: Host, home: Path) -> None:
+        data = f"ann\x001234\x001235\0{host.home}\0-\0list".encode()
+        (home / "users/cdb").write_bytes(build([(b"!boss\0", data), (b"", b"")]))
+        told = host.explain(b"Boss@h.ex")
+        assert told.delivery[:3] == (
+            "users/cdb assigns it",
+            f'ann: system account, user id 1234, home {host.home}, dash "-", extension "list"',
+            ".qmail-list: not there",
+        )
+
+    def test_no_alias_user(self, host: Host, home: Path) -> None:
+        told = host.explain(b"nobody@h.ex")
+        assert (told.exists, told.delivery[-1]) == (None, "mail waits: there is no user alias")
+
+    def test_the_alias_user(self, host: Host, home: Path) -> None:
+        alias = home / "alias"
+        alias.mkdir()
+        (alias / ".qmail-root").write_text("&ann@x.test\n")
+        host.users["alias"] = User("alias", 70, 70, str(alias))
+        told = host.explain(b"root@h.ex")
+        assert told.delivery[1:3] == ("root: root gets no mail", "belongs to no account: the alias user's")
+        assert (told.exists, told.delivery[-1]) == (True, "  forward ann@x.test")
 
 
 @pytest.mark.parametrize("name", ["root", "thief", "nobody", "ä"])

@@ -241,6 +241,12 @@ def test_instructions_stand_in_for_a_maildir(host: Host) -> None:
     assert host.finds(b"ann@host.test") == "/home/ann"
 
 
+def test_other_default_deliveries_need_no_maildir(host: Host) -> None:
+    host.add_user("ann", 1002, maildir=False)
+    accounts = dataclasses.replace(host.accounts(), delivers_into_maildir=False)
+    assert accounts.find(b"ann@host.test") == Recipient("user:ann", Account("ann", "/home/ann", b"", b""))
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
 def test_extension_that_cannot_be_looked_for_is_temporary(host: Host, number: int) -> None:
     host.failing["/home/joe/.qmail-x"] = number
