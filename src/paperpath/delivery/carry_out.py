@@ -176,7 +176,7 @@ class _Run:
             ended = self._tools.run_program(instruction.command, account.home, told, message)
         except OSError as error:
             raise Refused(Deferred(f"Unable to run the program: {error.strerror}.", code="3.0")) from None
-        self._output += ended.output
+        self._output += ended.output or b""
         outcome = judge(ended)
         if outcome is not None:
             raise Refused(outcome)
@@ -209,7 +209,6 @@ def judge(ended: Ended) -> Outcome | None:
         return None
     if ended.status < 0:
         return Deferred("Aack, child crashed.", code="3.0")
-    # The program's own words are the reason; these stand for one that said nothing.
-    if ended.status in _FAILED:
-        return Failed("" if ended.output else f"The program failed with exit code {ended.status}.", code="0.0")
-    return Deferred("" if ended.output else f"The program asked for a later try, exit code {ended.status}.", code="0.0")
+    # The program's own words are the reason; ours stand for one that said nothing to whoever listened.
+    text = f"The program ended with exit code {ended.status}." if ended.output == b"" else ""
+    return Failed(text) if ended.status in _FAILED else Deferred(text)

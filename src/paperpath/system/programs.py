@@ -28,8 +28,8 @@ class Ended:
 
     status: int
     """Exit status, or a signal's number below zero."""
-    output: bytes = b""
-    """The beginning of what it wrote to standard output and error."""
+    output: bytes | None = None
+    """The beginning of what it wrote to standard output and error; None: nobody listened."""
     in_time: bool = True
     """False: it was made to end, because its time was over or because this process is to stop."""
 
@@ -57,12 +57,13 @@ def _new_file(size: int) -> int:
     return create_spool_file(_SPOOL)
 
 
-def run_command(command: bytes, *, folder: str, environment: Mapping[bytes, bytes], message: int) -> int:
-    """Run ``/bin/sh -c COMMAND`` with our own output and error as its own; return its status.
+def run_unwatched(command: bytes, *, folder: str, environment: Mapping[bytes, bytes], message: int) -> Ended:
+    """Run ``/bin/sh -c COMMAND`` with our own output and error as its own, for as long as it takes.
 
-    ``message`` is its input.  Raises OSError where it cannot be started.
+    Its input is ``message``.  Raises OSError where it cannot be started.
     """
-    return subprocess.run([_SHELL, b"-c", command], stdin=message, cwd=folder, env=environment, check=False).returncode
+    done = subprocess.run([_SHELL, b"-c", command], stdin=message, cwd=folder, env=environment, check=False)
+    return Ended(done.returncode)
 
 
 def run_watched(
