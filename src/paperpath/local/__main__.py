@@ -5,4 +5,5 @@ from paperpath.process.child import run_role
 from paperpath.process.settings import LocalSettings
 
 if __name__ == "__main__":
-    run_role("local", LocalSettings, Local)
+    # Not confined: it becomes other users, whose homes are anywhere.  Its workers are, as far as they can be.
+    run_role("local", LocalSettings, Local, confined=False)

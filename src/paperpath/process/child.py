@@ -6,6 +6,7 @@ drains by itself: nobody is left to restart it.
 """
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Callable, Coroutine
@@ -16,13 +17,17 @@ import msgspec
 from paperpath.process.settings import Common
 from paperpath.system import clock
 from paperpath.system.channel import Channel
+from paperpath.system.confine import confine_calls, confine_files
+from paperpath.system.kernel import forbid_new_privileges
 from paperpath.system.output import write_stderr
+from paperpath.system.privileges import FILES_MOST, limit_resources
 from paperpath.telemetry.events import ProcessBroken
 from paperpath.telemetry.log import Log
 from paperpath.wire.supervision import Configure, Drain, FromSupervisor, Listener, Ready, Rejected
 
 _GRACE_WITHOUT_SUPERVISOR_S = 10.0
 _EXIT_BROKEN = 111
+_SYSTEM_FOLDERS = ("/etc", "/lib", "/lib64", "/usr/lib", "/usr/share/zoneinfo", "/run/systemd/resolve")
 
 S = TypeVar("S", bound=Common)
 S_contra = TypeVar("S_contra", bound=Common, contravariant=True)
@@ -80,7 +85,8 @@ def describe(error: object) -> str:
 class _Life(Generic[S]):
     """The conversation with the supervisor around one role."""
 
-    def __init__(self, name: str, settings_type: type[S], make: Callable[[Log], Role[S]]) -> None:
+    def __init__(self, name: str, settings_type: type[S], make: Callable[[Log], Role[S]], confined: bool) -> None:
+        self._to_confine = confined
         self._decode = msgspec.msgpack.Decoder(settings_type).decode
         self._log = new_log(name)
         self._role = make(self._log)
@@ -117,6 +123,9 @@ class _Life(Generic[S]):
         try:
             settings = self._decode(frame.settings)
             self._log.as_json = settings.log_as_json
+            if self._to_confine:
+                self._to_confine = False
+                confine_files(read=_readable(), write=settings.writable)
             await self._role.configure(settings, listeners)
         except (ValueError, OSError) as error:
             for _, sock in listeners:
@@ -126,10 +135,24 @@ class _Life(Generic[S]):
             channel.send(Ready())
 
 
-def run_role(name: str, settings_type: type[S], make: Callable[[Log], Role[S]]) -> None:
-    """Be one process until the supervisor says stop.  The descriptor's number is the only argument."""
+def run_role(name: str, settings_type: type[S], make: Callable[[Log], Role[S]], *, confined: bool = True) -> None:
+    """Be one process until the supervisor says stop.  The descriptor's number is the only argument.
+
+    ``confined`` gives up, before a byte from outside is read, what no process but `local` needs: gaining privileges,
+    starting programs, and once the settings are there every file but those of ``_readable`` and ``writable``.
+    """
+    if confined:
+        forbid_new_privileges()
+        limit_resources(files=FILES_MOST)
+        # Before there is a loop: libuv would begin to use io_uring, which is forbidden here, and not survive that.
+        confine_calls(starts_programs=False)
 
     async def live() -> None:
-        await _Life(name, settings_type, make).live(socket.socket(fileno=int(sys.argv[1])))
+        await _Life(name, settings_type, make, confined).live(socket.socket(fileno=int(sys.argv[1])))
 
     run_loop(live())
+
+
+def _readable() -> tuple[str, ...]:
+    """Return what Python reads after its start: modules, libraries, the host's name service configuration."""
+    return (*filter(os.path.isabs, sys.path), sys.prefix, sys.base_prefix, *_SYSTEM_FOLDERS)

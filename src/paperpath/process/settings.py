@@ -15,6 +15,8 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     """Folder of the sockets between processes."""
     log_as_json: bool
+    writable: tuple[str, ...] = ()
+    """Folders that the process may change; of the rest of the host it may read what Python needs."""
 
 
 class ReceiveSettings(Common, frozen=True, kw_only=True):
@@ -34,6 +36,12 @@ class ReceiveSettings(Common, frozen=True, kw_only=True):
     """Addresses and ``@domain``, in lower case."""
     spool: str
     """Folder for large messages while they arrive; files there have no name."""
+    inject_size_bytes: int
+    """Largest message taken from programs of this host."""
+    trusted_users: frozenset[int]
+    """User ids that may inject mail with any sender."""
+    drop: str
+    """Folder of mail that was injected while the service was stopped; empty where another process takes it."""
 
 
 class QueueSettings(Common, frozen=True, kw_only=True):

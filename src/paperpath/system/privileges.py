@@ -10,6 +10,9 @@ import resource
 from paperpath.system.kernel import forbid_new_privileges
 from paperpath.system.users import find_user
 
+FILES_MOST = 65_536
+"""Open files of one process at the most: 10,000 sessions several times over."""
+
 
 def drop_to(user: str) -> None:
     """Become ``user`` for good: its user id, its groups, and no way to gain privileges again.
@@ -59,7 +62,7 @@ def limit_resources(*, files: int, core: int = 0, address_space: int | None = No
     return files
 
 
-def raise_file_limit(files: int = 65_536) -> None:
+def raise_file_limit(files: int = FILES_MOST) -> None:
     """Let this process and those it starts open as many files as may be: ``files`` or more where we may say so."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     for wanted in (max(hard, files), hard):
