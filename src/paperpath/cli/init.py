@@ -128,6 +128,7 @@ def _listener(text: str) -> tuple[str, str]:
 def _carry_out(plan: Plan) -> None:
     """Make users, folders, file and accounts, in this order."""
     from paperpath.config.load import parse
+    from paperpath.config.program_values import write_values
     from paperpath.system.files import make_folders_durably, write_file_durably
 
     config = parse(plan.text, plan.file)
@@ -136,6 +137,7 @@ def _carry_out(plan: Plan) -> None:
     make_folders_durably(os.path.dirname(plan.file), _PUBLIC_MODE)
     _make_folders(config, system=plan.system)
     write_file_durably(plan.file, plan.text.encode(), _CONFIG_MODE)
+    write_values(config, plan.file)
     say(f"wrote {plan.file}")
     accounts = open_accounts(config)
     for address in plan.accounts:

@@ -30,6 +30,16 @@ def queue_control(config: Config) -> str:
     return os.path.join(config.paths.run, QUEUE_CONTROL)
 
 
+def inject_socket(config: Config) -> str:
+    """Return the path of the socket that programs of this host hand in mail at."""
+    return os.path.join(config.paths.run, "inject")
+
+
+def drop_folder(config: Config) -> str:
+    """Return the folder where they leave it while the service is stopped."""
+    return os.path.join(config.paths.state, "drop")
+
+
 def spool_folder(config: Config) -> str:
     """Return the folder of large messages while they arrive."""
     return os.path.join(config.paths.state, "spool")

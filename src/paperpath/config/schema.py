@@ -155,6 +155,18 @@ class Receive(Section, frozen=True, kw_only=True):
     ] = ()
 
 
+class Inject(Section, frozen=True, kw_only=True):
+    """Programs of this host that send mail: sendmail, qmail-inject and the like."""
+
+    trusted_users: Annotated[
+        tuple[str, ...],
+        _about(
+            "System accounts that may send under any envelope sender, beside root and the service's own; others get "
+            "their own address instead.",
+        ),
+    ] = ()
+
+
 class Queue(Section, frozen=True, kw_only=True):
     """The store and its schedule."""
 
@@ -300,6 +312,7 @@ class Config(Section, frozen=True, kw_only=True):
         _about("Domain (``.suffix``; empty: all) to next hop, ``smtp://host[:port]``; empty: use MX."),
     ] = {}
     receive: Receive = Receive()
+    inject: Inject = Inject()
     queue: Queue = Queue()
     remote: Remote = Remote()
     bounce: Bounce = Bounce()

@@ -4,12 +4,16 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
+from typing import Protocol
 
+from paperpath.base.reply import Reply
 from paperpath.process.child import Listeners
 from paperpath.process.directory import Directory
 from paperpath.process.settings import ReceiveSettings
 from paperpath.process.submitter import Submitter
 from paperpath.receive import replies
+from paperpath.receive.drops import Drops
+from paperpath.receive.injection import InjectionSession
 from paperpath.receive.service import Service
 from paperpath.receive.session import Session
 from paperpath.telemetry.log import Log
@@ -19,6 +23,27 @@ _SWEEP_S = 5.0
 """How often sessions are looked through for silent ones: costs less than a timer a command."""
 
 
+_INJECT = "inject"
+"""What the door of this host's programs is called."""
+
+
+class OpenSession(Protocol):
+    """What is asked of a session while it is open, whatever it speaks."""
+
+    last_input: float
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether ending it now would interrupt nothing."""
+
+    @property
+    def waits_for_us(self) -> bool:
+        """Whether it is our turn to say something."""
+
+    def end(self, last: Reply, result: str, /) -> None:
+        """End it."""
+
+
 class Sessions:
     """The open sessions of this process."""
 
@@ -26,14 +51,14 @@ class Sessions:
         self.most = 0
         self.draining = False
         self.time: Callable[[], float] = asyncio.get_running_loop().time
-        self._open: set[Session] = set()
+        self._open: set[OpenSession] = set()
         self._none_open = asyncio.Event()
         self._none_open.set()
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, session: Session) -> bool:
+    def add(self, session: OpenSession) -> bool:
         """Count a session; False where it is one too many."""
         if len(self._open) >= self.most:
             return False
@@ -41,7 +66,7 @@ class Sessions:
         self._none_open.clear()
         return True
 
-    def discard(self, session: Session) -> None:
+    def discard(self, session: OpenSession) -> None:
         """It ended."""
         self._open.discard(session)
         if not self._open:
@@ -77,6 +102,7 @@ class ReceiveRole:
         self._servers: list[asyncio.Server] = []
         self._submitter: Submitter | None = None
         self._directory: Directory | None = None
+        self._drops: Drops | None = None
         self._timeout_s = 0
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -92,10 +118,13 @@ class ReceiveRole:
         servers = [await self._serve(service, name, sock) for name, sock in listeners]
         self._stop_listening()
         self._servers = servers
+        self._take_drops(service)
 
     async def drain(self, grace_s: float) -> None:
         """Greet nobody more; let transactions end."""
         self._stop_listening()
+        if self._drops is not None:
+            await self._drops.stop()
         self._sessions.draining = True
         self._sessions.end_idle()
         with contextlib.suppress(TimeoutError):
@@ -105,8 +134,19 @@ class ReceiveRole:
 
     async def _serve(self, service: Service, name: str, sock: socket.socket) -> asyncio.Server:
         loop = asyncio.get_running_loop()
+        if name == _INJECT:
+            return await loop.create_unix_server(
+                lambda: InjectionSession(service, self._sessions), sock=sock, backlog=_BACKLOG
+            )
         spoken = name.partition(" ")[0]
         return await loop.create_server(lambda: Session(service, spoken, self._sessions), sock=sock, backlog=_BACKLOG)
+
+    def _take_drops(self, service: Service) -> None:
+        if not service.settings.drop:
+            return
+        if self._drops is None:
+            self._drops = Drops(service.settings.drop)
+        self._drops.serve(service)
 
     def _stop_listening(self) -> None:
         for server in self._servers:

@@ -1,6 +1,7 @@
 """The supervisor: `paperpath serve`."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -9,11 +10,13 @@ import sys
 from paperpath.config.endpoints import Tcp
 from paperpath.config.load import load
 from paperpath.config.problems import ConfigError
+from paperpath.config.program_values import write_values
 from paperpath.config.qmail import after_change, after_hup, session_state, with_control
 from paperpath.process.child import new_log, report_broken, run_loop
 from paperpath.supervise.child import Child
 from paperpath.supervise.plan import Door, Plan, PlanError, make_plan
 from paperpath.system.clock import monotonic
+from paperpath.system.dropped import make_drop_folder
 from paperpath.system.listeners import listen_tcp, listen_unix, lock_file
 from paperpath.system.notify import inherited_sockets, notify
 from paperpath.system.privileges import raise_file_limit
@@ -75,11 +78,18 @@ class Supervisor:
         """Make the folders, take the lock, open the sockets; return the lock's descriptor."""
         for folder in self._plan.folders:
             os.makedirs(folder, mode=0o700 if folder != self._plan.run else 0o755, exist_ok=True)
+        make_drop_folder(self._plan.drop, self._plan.drop_reader)
         lock = lock_file(os.path.join(self._plan.run, "lock"))
         if lock is None:
             raise PlanError(f"the service is running already: another process holds {self._plan.run}/lock")
         self._open_sockets(self._plan, inherited_sockets())
+        self._tell_programs()
         return lock
+
+    def _tell_programs(self) -> None:
+        """Write what injecting programs need beside the configuration; where that may not be, they read the whole."""
+        with contextlib.suppress(OSError):
+            write_values(self._plan.config, self._path)
 
     def _open_sockets(self, plan: Plan, inherited: dict[str, tuple[socket.socket, ...]]) -> None:
         for door in plan.doors:
@@ -131,6 +141,7 @@ class Supervisor:
             self._log.emit(events.ReloadRefused(reason=str(error)))
         else:
             self._plan = plan
+            self._tell_programs()
             self._log.as_json = plan.log_as_json
             self._log.emit(events.ServiceReloaded(file=self._path))
         self._close_unused(self._plan)
@@ -164,8 +175,8 @@ class Supervisor:
             self._log.emit(events.ServiceReloaded(file=f"{former.qmail.home}/control"))
 
     async def _go_over_to(self, plan: Plan) -> None:
-        if plan.run != self._plan.run:
-            raise PlanError("[paths] run cannot change while the service runs: restart it")
+        if plan.config.paths != self._plan.config.paths:
+            raise PlanError("[paths] cannot change while the service runs: restart it")
         wanted = {part.name: part for part in plan.parts}
         for child in list(self._children):
             if child.part.name in wanted:

@@ -8,12 +8,14 @@ import msgspec
 from paperpath.config.endpoints import Tcp, Unix, parse_listen
 from paperpath.config.identities import MAIL_USER, PROCESS_USERS
 from paperpath.config.load import routing_table
-from paperpath.config.places import mail_root, queue_folder, spool_folder
+from paperpath.config.places import drop_folder, inject_socket, mail_root, queue_folder, spool_folder
+from paperpath.config.program_values import injected_size_bytes
 from paperpath.config.qmail import as_bytes
 from paperpath.config.schema import Config
 from paperpath.process.settings import Common, LocalSettings, QueueSettings, ReceiveSettings, RemoteSettings
 from paperpath.system.users import find_user, own_uid, user_name
 
+_INJECT = "inject"
 _FILES_SPARE = 200
 """Descriptors that a process needs beside its connections."""
 
@@ -56,6 +58,9 @@ class Plan:
     run: str
     folders: tuple[str, ...]
     """Made where they are missing; as root with separate users that was `paperpath init --system`."""
+    drop: str
+    """Made where it is missing, for the user id ``drop_reader``."""
+    drop_reader: int
     config: Config
     """What all this follows from."""
 
@@ -98,22 +103,23 @@ def make_plan(config: Config, processors: int) -> Plan:
         Part(_numbered("remote", number, config.remote.processes), "remote", users.name("remote"), remote, ())
         for number in range(config.remote.processes)
     ]
-    receive = _pack(_receive(config, receivers))
-    names = tuple(door.name for door in smtp)
-    parts += [
-        Part(_numbered("receive", number, receivers), "receive", users.name("receive"), receive, names)
-        for number in range(receivers)
-    ]
+    names = (*(door.name for door in smtp), _INJECT)
+    for number in range(receivers):
+        receive = _pack(_receive(config, users, receivers, takes_drops=number == 0))
+        name = _numbered("receive", number, receivers)
+        parts.append(Part(name, "receive", users.name("receive"), receive, names))
     privileges = "separate users" if users.separate else f"all as {user_name(own_uid())}"
     state = () if users.separate else (queue_folder(config), spool_folder(config), mail_root(config))
     return Plan(
         parts=tuple(parts),
-        doors=inner + smtp,
+        doors=(*inner, Door(_INJECT, Unix(inject_socket(config))), *smtp),
         privileges=privileges,
         grace_s=config.stop.grace,
         log_as_json=config.log.format == "json",
         run=config.paths.run,
         folders=(config.paths.run, *state),
+        drop=drop_folder(config),
+        drop_reader=users.uid("receive"),
         config=config,
     )
 
@@ -138,7 +144,7 @@ def _pack(settings: Common) -> bytes:
     return msgspec.msgpack.encode(settings)
 
 
-def _receive(config: Config, processes: int) -> ReceiveSettings:
+def _receive(config: Config, users: _Users, processes: int, *, takes_drops: bool) -> ReceiveSettings:
     return ReceiveSettings(
         hostname=config.hostname,
         run=config.paths.run,
@@ -153,7 +159,22 @@ def _receive(config: Config, processes: int) -> ReceiveSettings:
         greeting=config.receive.greeting,
         refused_senders=frozenset(map(as_bytes, config.receive.refused_senders)),
         spool=spool_folder(config),
+        inject_size_bytes=injected_size_bytes(config),
+        trusted_users=_trusted(config, users),
+        drop=drop_folder(config) if takes_drops else "",
+        writable=(spool_folder(config), drop_folder(config)),
     )
+
+
+def _trusted(config: Config, users: _Users) -> frozenset[int]:
+    """Return who may send for others.  Raises PlanError."""
+    trusted = {0, own_uid(), users.uid("admin")}
+    for name in config.inject.trusted_users:
+        user = find_user(name)
+        if user is None:
+            raise PlanError(f"[inject] trusted_users: there is no system user {name}")
+        trusted.add(user.uid)
+    return frozenset(trusted)
 
 
 def _queue(config: Config, users: _Users) -> QueueSettings:
@@ -163,6 +184,7 @@ def _queue(config: Config, users: _Users) -> QueueSettings:
         log_as_json=config.log.format == "json",
         routing=routing_table(config),
         folder=queue_folder(config),
+        writable=(queue_folder(config),),
         lifetime_s=config.queue.lifetime,
         local_concurrency=config.queue.local_concurrency,
         remote_concurrency=config.queue.remote_concurrency,

@@ -24,6 +24,7 @@ def _declare(name: str, *arguments: type) -> "ctypes._FuncPointer | None":
 
 _sync_file_range = _declare("sync_file_range", ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 _renameat2 = _declare("renameat2", ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+_syncfs = _declare("syncfs", ctypes.c_int)
 _prctl = _declare("prctl", ctypes.c_int, *[ctypes.c_ulong] * 4)
 
 HAS_RENAMEAT2 = _renameat2 is not None
@@ -52,6 +53,14 @@ def rename_exclusively(old_folder: int, new_folder: int, name: bytes) -> None:
     assert _renameat2 is not None
     if _renameat2(old_folder, name, new_folder, name, _RENAME_NOREPLACE):
         _raise_errno(os.fsdecode(name))
+
+
+def sync_file_system(descriptor: int) -> None:
+    """Make everything durable on the file system that an open file lies on, names of files too."""
+    if _syncfs is None:
+        os.sync()
+    elif _syncfs(descriptor):
+        _raise_errno("syncfs")
 
 
 def forbid_new_privileges() -> None:

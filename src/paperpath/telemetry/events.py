@@ -114,6 +114,28 @@ class MessageRefused(Event, frozen=True):
     """In full; the peer saw one plain sentence."""
 
 
+class SenderReplaced(Event, frozen=True):
+    """A program of this host asked for an envelope sender that its user may not have, and got the user's address."""
+
+    name: ClassVar[str] = "sender.replaced"
+    level: ClassVar[Level] = "notice"
+    advice: ClassVar[str] = "If the user may send for others, name the account in [inject] trusted_users."
+    user: str
+    asked: str
+    sender: str
+
+
+class DropRefused(Event, frozen=True):
+    """What lies in the drop folder is not a message, or not one that is taken; it was moved aside and stays there."""
+
+    name: ClassVar[str] = "drop.refused"
+    level: ClassVar[Level] = "warning"
+    advice: ClassVar[str] = "Look at it, and remove it; a program that was interrupted leaves half a message."
+    file: str
+    place: str
+    reason: str
+
+
 class MessageAccepted(Event, frozen=True):
     """A message is durable in the queue and was acknowledged."""
 

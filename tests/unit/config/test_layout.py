@@ -10,6 +10,7 @@ def test_with_separate_users_each_holds_its_own() -> None:
         Folder("/var/lib/paperpath", 0o755, "root", "root"),
         Folder("/var/lib/paperpath/queue", 0o700, "paperpath-queue", "paperpath-queue"),
         Folder("/var/lib/paperpath/spool", 0o700, "paperpath-receive", "paperpath-receive"),
+        Folder("/var/lib/paperpath/drop", 0o3733, "paperpath-receive", "paperpath-receive"),
         Folder("/var/lib/paperpath/mail", 0o750, "paperpath-mail", "paperpath-mail"),
         Folder("/var/lib/paperpath/accounts", 0o750, "root", "paperpath-auth"),
         Folder("/run/paperpath", 0o755, "root", "root"),
@@ -17,7 +18,10 @@ def test_with_separate_users_each_holds_its_own() -> None:
 
 
 def test_without_them_nobody_else_looks_in() -> None:
-    assert all(folder.mode == 0o700 and not folder.user for folder in layout(Config(hostname="a.test"), system=False))
+    *private, drop = layout(Config(hostname="a.test"), system=False)
+    assert all(folder.mode == 0o700 and not folder.user for folder in private)
+    # It lies in one of the others.
+    assert (drop.path, drop.mode) == ("/var/lib/paperpath/drop", 0o3733)
 
 
 def test_every_owner_is_a_user_that_is_made() -> None:

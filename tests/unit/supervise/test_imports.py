@@ -7,13 +7,13 @@ import sys
 LOADED = {
     "base": {"address", "cdb", "dates", "domains", "limits", "text"},
     "config": {
-        "check", "control", "endpoints", "fields", "identities", "load", "names", "places", "problems", "qmail",
-        "routing", "schema",
+        "check", "control", "endpoints", "fields", "identities", "load", "names", "places", "problems",
+        "program_values", "qmail", "routing", "schema",
     },
     "process": {"child", "settings"},
     "supervise": {"child", "main", "plan"},
     "system": {
-        "channel", "clock", "kernel", "listeners", "notify", "output", "privileges", "spawn", "users",
+        "channel", "clock", "dropped", "kernel", "listeners", "notify", "output", "privileges", "spawn", "users",
     },
     "telemetry": {"event", "events", "log"},
     "wire": {"frame", "supervision"},

@@ -63,7 +63,7 @@ def test_every_process_gets_the_sockets_it_serves_and_no_other() -> None:
         "queue": ("intake", "remote", "control"),
         "local": ("lookup", "workers"),
         "remote": (),
-        "receive": smtp,
+        "receive": (*smtp, "inject"),
     }
     endpoints = {door.name: door.endpoint for door in plan.doors}
     assert endpoints.keys() == {name for names in doors.values() for name in names}

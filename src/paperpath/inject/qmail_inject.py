@@ -1,0 +1,182 @@
+"""qmail-inject: completes the header of a message, reads recipients from it, and queues it (qmail-interfaces 16)."""
+
+import os
+import time
+
+from paperpath.inject.places import NoConfiguration, find_places
+from paperpath.inject.queueing import enqueue, limit_bytes
+from paperpath.message.composing import Author, Composer, Moment, UnreadableField, split_message
+from paperpath.message.rewriting import Rewriter, quote_argument
+from paperpath.message.rfc822 import Unparsable
+from paperpath.system import clock, injection
+
+EXIT_DONE, EXIT_PERMANENT, EXIT_TEMPORARY = 0, 100, 111
+_FATAL = b"qmail-inject: fatal: "
+_USAGE = b"qmail-inject: usage: qmail-inject [ -nNaAhH ] [ -f sender ] [ recip ... ]\n"
+
+
+class Fatal(Exception):
+    """The program ends with a text and an exit code."""
+
+    def __init__(self, text: bytes, code: int) -> None:
+        super().__init__(text)
+        self.text, self.code = text, code
+
+
+class Options:
+    """What the command line says."""
+
+    __slots__ = ("arguments", "by_arguments", "by_header", "printed", "sender")
+
+    def __init__(self) -> None:
+        self.arguments: list[bytes] = []
+        self.by_arguments, self.by_header = True, True
+        self.printed = False
+        self.sender: bytes | None = None
+
+
+def main(argv: list[str]) -> int:
+    """Queue, or print, the message on standard input."""
+    return inject([os.fsencode(word) for word in argv[1:]], None)
+
+
+def inject(words: list[bytes], message: bytes | None) -> int:
+    """Be qmail-inject with these arguments; ``message`` is given where standard input has been read already."""
+    try:
+        options = read_options(words)
+        if message is None:
+            message = injection.read_to_end(0, limit_bytes())
+        if message is None:
+            raise Fatal(b"message exceeds the largest size taken here (#5.3.4)\n", EXIT_PERMANENT)
+        return _inject(options, message)
+    except Fatal as error:
+        injection.write_all(2, error.text if error.text is _USAGE else _FATAL + error.text)
+        return error.code
+    except OSError as error:
+        injection.write_all(2, _FATAL + os.fsencode(f"{error.filename or 'message'}: {error.strerror}\n"))
+        return EXIT_TEMPORARY
+
+
+def read_options(words: list[bytes]) -> Options:
+    """Read the command line as getopt does.  Raises Fatal."""
+    options, strategy, at = Options(), b"A", 0
+    while at < len(words) and words[at][:1] == b"-" and words[at] != b"-":
+        word, at = words[at], at + 1
+        if word == b"--":
+            break
+        for position in range(1, len(word)):
+            letter = word[position : position + 1]
+            if letter == b"f":
+                rest = word[position + 1 :]
+                if not rest and at >= len(words):
+                    raise Fatal(_USAGE, EXIT_PERMANENT)
+                options.sender, at = (rest, at) if rest else (words[at], at + 1)
+                break
+            if letter in b"aAhH":
+                strategy = letter
+            elif letter in b"nN":
+                options.printed = letter == b"n"
+            else:
+                raise Fatal(_USAGE, EXIT_PERMANENT)
+    options.arguments = words[at:]
+    options.by_arguments = strategy != b"h"
+    options.by_header = strategy in b"hH" or (strategy == b"A" and not options.arguments)
+    return options
+
+
+def _inject(options: Options, raw: bytes) -> int:
+    rewriter, id_host = _rewriter()
+    fields, body = split_message(raw)
+    now = int(clock.now())
+    utc = time.gmtime(now)
+    parts = (utc.tm_year, utc.tm_mon, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec)
+    moment = Moment(now, parts, os.getpid())
+    composer = Composer(rewriter, _author(), moment, id_host, _variable(b"QMAILINJECT") or b"")
+    try:
+        composer.read(fields)
+        sender = _sender(options, rewriter, composer)
+        recipients = [rewriter.complete(word) for word in options.arguments] if options.by_arguments else []
+        header = composer.header(_follow_up())
+    except (UnreadableField, Unparsable) as error:
+        field = error.args[0] if isinstance(error, UnreadableField) else b"an address on the command line\n"
+        raise Fatal(b"unable to parse this line:\n" + field, EXIT_PERMANENT) from None
+    if options.by_header:
+        recipients += composer.recipients
+    if options.printed:
+        injection.write_all(1, b"Return-Path: <" + quote_argument(sender) + b">\n" + header + body)
+        return EXIT_DONE
+    outcome = enqueue(header + body, sender, recipients)
+    if outcome.text:
+        raise Fatal(os.fsencode(outcome.text[1:]) + b"\n", outcome.exit_code)
+    return EXIT_DONE
+
+
+def _sender(options: Options, rewriter: Rewriter, composer: Composer) -> bytes:
+    if options.sender is not None:
+        return rewriter.complete(options.sender)
+    return composer.default_sender() if composer.sender is None else composer.sender
+
+
+def _variable(*names: bytes) -> bytes | None:
+    """Return the first of these variables that is there, even where it is empty."""
+    for name in names:
+        value = os.environb.get(name)
+        if value is not None:
+            return value
+    return None
+
+
+def _author() -> Author:
+    user = _variable(b"QMAILUSER", b"MAILUSER", b"USER", b"LOGNAME")
+    user = b"anonymous" if user is None else user
+    host = _variable(b"QMAILHOST", b"MAILHOST")
+    sender_user, sender_host = _variable(b"QMAILSUSER"), _variable(b"QMAILSHOST")
+    return Author(
+        user,
+        host,
+        _variable(b"QMAILNAME", b"MAILNAME", b"NAME"),
+        user if sender_user is None else sender_user,
+        host if sender_host is None else sender_host,
+    )
+
+
+def _rewriter() -> tuple[Rewriter, bytes]:
+    """Return what completes addresses, and the host of message ids.  Raises Fatal and OSError."""
+    from paperpath.config.control import Control, home
+
+    try:
+        places = find_places()
+        given, fallback = places.qmail_home, os.fsencode(places.hostname)
+    except NoConfiguration:
+        given, fallback = "", None
+    control = Control(home(given))
+    if control.read_line("me") is not None:
+        fallback = None
+
+    def default(variable: bytes, file: str) -> bytes:
+        value = os.environb.get(variable)
+        if value is None and fallback is not None:
+            value = control.read_line(file)
+            return fallback if value is None else value
+        return (control.line(file) or b"") if value is None else value
+
+    host = default(b"QMAILDEFAULTHOST", "defaulthost")
+    domain = default(b"QMAILDEFAULTDOMAIN", "defaultdomain")
+    plus = default(b"QMAILPLUSDOMAIN", "plusdomain")
+    try:
+        return Rewriter(host, domain, plus), default(b"QMAILIDHOST", "idhost")
+    except Unparsable:
+        raise Fatal(b"unable to parse this line:\ndefault host and domains\n", EXIT_PERMANENT) from None
+
+
+def _follow_up() -> frozenset[bytes]:
+    """Return the addresses of QMAILMFTFILE in lower case."""
+    file = os.environb.get(b"QMAILMFTFILE")
+    if file is None:
+        return frozenset()
+    try:
+        with open(file, "rb") as stream:
+            lines = [line.rstrip(b" \t\n") for line in stream]
+    except OSError:
+        return frozenset()
+    return frozenset(line.lower() for line in lines if line and not line.startswith(b"#"))

@@ -1,0 +1,140 @@
+"""Handing a message to the queue, for every injecting program: by the server, by its drop folder, or by QMAILQUEUE.
+
+A message is accepted when it is durable in the queue, or in the drop folder of a server that is stopped.  What came of
+it is an exit code of qmail-queue (qmail-interfaces 9), and the text that callers of qmail-queue make of the code.
+"""
+
+import os
+
+from paperpath.config.program_values import DEFAULT_MESSAGE_SIZE_BYTES
+from paperpath.inject.places import NoConfiguration, Places, find_places
+from paperpath.protocol.netstring import NetstringError, netstring, split
+from paperpath.system import injection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+QUEUED, ADDRESS_TOO_LONG, REFUSED, TIMED_OUT_READING = 0, 11, 31, 52
+WRITE_ERROR, READ_ERROR, NO_CONFIGURATION, NO_CONNECTION = 53, 54, 55, 56
+NOT_NOW, SERVER_SILENT, CONNECTION_BROKE, CRASHED, CUSTOM, BAD_ENVELOPE, NOT_STARTED = 71, 72, 74, 81, 82, 91, 120
+
+
+ADDRESS_MOST_BYTES = 900
+"""As the queue takes them; qmail-queue takes 1002, and nothing beyond RFC 5321's 320 can be delivered anywhere."""
+
+_TEXTS = {
+    ADDRESS_TOO_LONG: "Denvelope address too long for qq (#5.1.3)",
+    115: "Denvelope address too long for qq (#5.1.3)",
+    REFUSED: "Dmail server permanently rejected message (#5.3.0)",
+    51: "Zqq out of memory (#4.3.0)",
+    TIMED_OUT_READING: "Zqq timeout (#4.3.0)",
+    WRITE_ERROR: "Zqq write error or disk full (#4.3.0)",
+    READ_ERROR: "Zqq read error (#4.3.0)",
+    NO_CONFIGURATION: "Zqq unable to read configuration (#4.3.0)",
+    NO_CONNECTION: "Zqq trouble making network connection (#4.3.0)",
+    61: "Zqq trouble in home directory (#4.3.0)",
+    **dict.fromkeys((62, 63, 64, 65, 66), "Zqq trouble creating files in queue (#4.3.0)"),
+    NOT_NOW: "Zmail server temporarily rejected message (#4.3.0)",
+    SERVER_SILENT: "Zconnection to mail server timed out (#4.4.1)",
+    73: "Zconnection to mail server rejected (#4.4.1)",
+    CONNECTION_BROKE: "Zcommunication with mail server failed (#4.4.2)",
+    CRASHED: "Zqq internal bug (#4.3.0)",
+    BAD_ENVELOPE: "Zqq internal bug (#4.3.0)",
+    NOT_STARTED: "Zunable to exec qq (#4.3.0)",
+}
+_CUSTOM_ON = 6
+_CUSTOM_MOST_BYTES = 255
+
+
+class Outcome:
+    """What came of it: qmail-queue's exit code, and words of whoever decided, where there were any."""
+
+    __slots__ = ("code", "words")
+
+    def __init__(self, code: int, words: str = "") -> None:
+        self.code, self.words = code, words
+
+    @property
+    def text(self) -> str:
+        """What a caller of qmail-queue reports: ``D`` and ``Z`` begin a failure and a deferral; empty: queued."""
+        if self.code == QUEUED:
+            return ""
+        if self.words:
+            return self.words
+        if self.code < 0:
+            return "Zqq crashed (#4.3.0)"
+        permanent = 11 <= self.code <= 40
+        other = "Dqq permanent problem (#5.3.0)" if permanent else "Zqq temporary problem (#4.3.0)"
+        return _TEXTS.get(self.code, other)
+
+    @property
+    def exit_code(self) -> int:
+        """What programs other than qmail-queue exit with: 0, 100 or 111."""
+        return 0 if self.code == QUEUED else 100 if self.text.startswith("D") else 111
+
+
+def enqueue(message: bytes, sender: bytes, recipients: "Sequence[bytes]") -> Outcome:
+    """Queue a message as callers of qmail-queue do: by the program that QMAILQUEUE names, if it names one."""
+    program = os.environb.get(b"QMAILQUEUE")
+    if program is None:
+        return submit(message, sender, recipients)
+    envelope = b"F" + sender + b"\0" + b"".join([b"T" + recipient + b"\0" for recipient in recipients]) + b"\0"
+    home = os.environ.get("PAPERPATH_QMAIL_HOME") or "/var/qmail"
+    code, said = injection.run_between_pipes(program, os.environb, home, (message, envelope), _CUSTOM_ON)
+    if code != CUSTOM or len(said) <= 2:
+        return Outcome(code)
+    words = said[:_CUSTOM_MOST_BYTES].decode("ascii", "replace")
+    return Outcome(code, words if words[0] in "DZ" else "")
+
+
+def submit(message: bytes, sender: bytes, recipients: "Sequence[bytes]") -> Outcome:
+    """Queue a message by the server, or leave it in the drop folder where the server is stopped."""
+    wanted = [recipient for recipient in recipients if recipient]
+    if any(len(address) > ADDRESS_MOST_BYTES for address in (sender, *wanted)):
+        return Outcome(ADDRESS_TOO_LONG)
+    try:
+        places = find_places()
+    except NoConfiguration:
+        return Outcome(NO_CONFIGURATION)
+    if len(message) > places.size_most_bytes:
+        return Outcome(REFUSED, "Dmessage exceeds the largest size taken here (#5.3.4)")
+    pieces = [netstring(message), netstring(sender), *[netstring(recipient) for recipient in wanted]]
+    request = netstring(b"".join(pieces))
+    try:
+        return _judge(injection.exchange(places.socket, request))
+    except injection.NoServer:
+        return _leave(places, request)
+    except injection.ServerSilent:
+        return Outcome(SERVER_SILENT)
+    except PermissionError:
+        return Outcome(NO_CONNECTION)
+    except OSError:
+        return Outcome(CONNECTION_BROKE)
+
+
+def _leave(places: Places, request: bytes) -> Outcome:
+    try:
+        injection.drop(places.drop, request)
+    except OSError:
+        return Outcome(WRITE_ERROR)
+    return Outcome(QUEUED)
+
+
+def _judge(answer: bytes) -> Outcome:
+    try:
+        (said,) = split(answer)
+    except (NetstringError, ValueError):
+        return Outcome(CONNECTION_BROKE)
+    words = said.decode("ascii", "replace")
+    if words.startswith("K"):
+        return Outcome(QUEUED, words)
+    return Outcome(REFUSED if words.startswith("D") else NOT_NOW, words)
+
+
+def limit_bytes() -> int:
+    """Return how large a message may be; without a configuration, as by default."""
+    try:
+        return find_places().size_most_bytes
+    except NoConfiguration:
+        return DEFAULT_MESSAGE_SIZE_BYTES

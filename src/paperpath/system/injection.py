@@ -1,0 +1,221 @@
+"""What a program that injects mail asks of the kernel.
+
+Such a program lives for milliseconds: everything here does with ``os`` and the built-in half of ``socket``, and the
+rest of the standard library is loaded only where something is slow anyway.
+"""
+
+import _signal  # type: ignore[import-not-found]  # what `signal` is made of, at a tenth of its cost
+import _socket
+import errno
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import NoReturn
+
+DROP_VERSION = b"paperpath-drop 1\n"
+"""Begins a file in the drop folder; a request as on the socket follows, whose lengths tell whether it is whole."""
+
+_READ_BYTES = 1 << 20
+_ANSWER_MOST_BYTES = 4096
+_TIMEOUT_S = 600.0
+"""Silence after which the server is given up; it commits before it answers."""
+
+_NOBODY_THERE = {errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR}
+_FILE_MODE = 0o640
+"""The folder's group, which is that of `receive`, reads; nobody else."""
+
+
+class NoServer(Exception):
+    """Nobody listens on the socket: the server is stopped."""
+
+
+class ServerSilent(Exception):
+    """The server did not answer in time."""
+
+
+def ignore_signals() -> None:
+    """Let a terminal's or a caller's signals not end the taking of a message, as qmail-queue does."""
+    for name in ("SIGPIPE", "SIGVTALRM", "SIGPROF", "SIGQUIT", "SIGINT", "SIGHUP", "SIGXCPU", "SIGXFSZ"):
+        _signal.signal(getattr(_signal, name), _signal.SIG_IGN)
+
+
+def read_to_end(descriptor: int, most_bytes: int) -> bytes | None:
+    """Return what can be read until the end of input, or None where it is more than ``most_bytes``.
+
+    Raises OSError.
+    """
+    pieces, size = [], 0
+    while piece := os.read(descriptor, _READ_BYTES):
+        pieces.append(piece)
+        size += len(piece)
+        if size > most_bytes:
+            return None
+    return b"".join(pieces)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write everything.  Raises OSError."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def exchange(path: str, request: bytes) -> bytes:
+    """Send a request to the Unix socket ``path`` and return all that comes back.
+
+    Raises NoServer, ServerSilent, and OSError where the conversation broke.
+    """
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    try:
+        sock.settimeout(_TIMEOUT_S)
+        try:
+            sock.connect(path)
+        except OSError as error:
+            if error.errno in _NOBODY_THERE:
+                raise NoServer from None
+            raise
+        sock.sendall(request)
+        received = bytearray()
+        while (data := sock.recv(_ANSWER_MOST_BYTES)) and len(received) <= _ANSWER_MOST_BYTES:
+            received += data
+        return bytes(received)
+    except TimeoutError:
+        raise ServerSilent from None
+    finally:
+        sock.close()
+
+
+def drop(folder: str, request: bytes) -> None:
+    """Put a message, as it goes to the server, into a folder that this user may add to and not read; it and its name are durable on return.
+
+    It is written under a name that its reader passes over and renamed when it is complete.  After an error it is gone,
+    except where the last sync is what failed.  Raises OSError.
+    """
+    name = os.urandom(16).hex()
+    temporary = f"{folder}/.new-{name}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, _FILE_MODE)
+    try:
+        try:
+            os.fchmod(descriptor, _FILE_MODE)
+            write_all(descriptor, DROP_VERSION)
+            write_all(descriptor, request)
+            os.fsync(descriptor)
+            os.rename(temporary, f"{folder}/{name}")
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        _sync_name(folder, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_name(folder: str, descriptor: int) -> None:
+    """Make the name of an open file durable.
+
+    Who may not read a folder cannot sync it by itself, and syncs the file system that it is on.
+    """
+    try:
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        from paperpath.system.kernel import sync_file_system
+
+        sync_file_system(descriptor)
+        return
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def become(path: str, arguments: list[str], environment: "Mapping[bytes, bytes]") -> "NoReturn":
+    """Go on as another program, searched on PATH where ``path`` has no slash.  Raises OSError."""
+    os.execvpe(path, arguments, environment)  # noqa: S606
+
+
+def run_between_pipes(
+    path: bytes, environment: "Mapping[bytes, bytes]", folder: str, inputs: "Sequence[bytes]", answers_on: int
+) -> tuple[int, bytes]:
+    """Run a program with ``inputs`` on descriptors 0, 1 …, one after the other; return its status and its answer.
+
+    The answer is what it writes to descriptor ``answers_on``.  It starts in ``folder``, where that is there; status
+    120: it could not be started.  A signal's number comes back below zero.  The program may stop reading when it likes.
+    """
+    pipes = [os.pipe() for _ in inputs]
+    answer_from, answer_to = os.pipe()
+    child = os.fork()
+    if not child:
+        targets = [(reader, number) for number, (reader, _) in enumerate(pipes)] + [(answer_to, answers_on)]
+        _run_child(path, environment, folder, targets)
+    os.close(answer_to)
+    for reader, _ in pipes:
+        os.close(reader)
+    for (_, writer), data in zip(pipes, inputs, strict=True):
+        try:
+            write_all(writer, data)
+        except BrokenPipeError:
+            pass
+        os.close(writer)
+    answer = os.read(answer_from, _ANSWER_MOST_BYTES)
+    os.close(answer_from)
+    return wait(child), answer
+
+
+def run_with_input(words: list[bytes], feed: "Callable[[int], None]") -> int:
+    """Run a program, searched on PATH, whose standard input ``feed`` writes (it gets the descriptor); return its
+    status, 111 where it could not be started."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.dup2(reader, 0)
+            os.execvp(words[0], words)  # noqa: S606
+        finally:
+            os._exit(111)
+    os.close(reader)
+    try:
+        feed(writer)
+    except BrokenPipeError:
+        pass
+    os.close(writer)
+    return wait(child)
+
+
+def copy_to_end(source: int, target: int) -> None:
+    """Copy from one descriptor to the other until the end of input.  Raises OSError."""
+    while piece := os.read(source, _READ_BYTES):
+        write_all(target, piece)
+
+
+def wait(child: int) -> int:
+    """Wait for a child; return its exit status, or a signal's number below zero."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _run_child(
+    path: bytes, environment: "Mapping[bytes, bytes]", folder: str, targets: "list[tuple[int, int]]"
+) -> "NoReturn":
+    """In the child: put descriptors in their places and become the program."""
+    try:
+        _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+        # Away from the low numbers first, so that no target overwrites what is still to be moved.
+        moved = [(_high(source), target) for source, target in targets]
+        for source, target in moved:
+            os.dup2(source, target)
+        try:
+            os.chdir(folder)
+        except OSError:
+            pass
+        os.execve(path, [path], environment)  # noqa: S606
+    finally:
+        os._exit(120)
+
+
+def _high(descriptor: int) -> int:
+    """Return a copy of a descriptor with a number above those that programs agree on."""
+    copies = []
+    while (copy := os.dup(descriptor)) < 10:
+        copies.append(copy)
+    return copy
