@@ -21,10 +21,14 @@ _COMMANDS = {
     "account": "Add, remove and list mailboxes; set passwords.",
     "queue": "Look into the queue and operate it.",
     "explain": "Tell how an address is routed and delivered, rule by rule.",
+    "import": "Turn a qmail host's control files into a configuration.",
     "send": "Send a message to try things out.",
     "doctor": "Check this installation and say what to mend.",
     "completion": "Print the completion script of a shell.",
 }
+
+_MODULES = {"import": "import_qmail"}
+"""Modules that are not called after their command: a keyword names no module."""
 
 _EPILOG = """\b
 Every command takes --help.  The configuration is --config FILE, else
@@ -49,7 +53,7 @@ class Program(click.Group):
         """Load one command."""
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"paperpath.cli.{cmd_name.replace('-', '_')}")
+        module = importlib.import_module(f"paperpath.cli.{_MODULES.get(cmd_name, cmd_name.replace('-', '_'))}")
         command: click.Command = module.command
         return command
 
