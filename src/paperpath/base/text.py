@@ -1,4 +1,4 @@
-"""Bytes from strangers, made fit to be shown: in a log line, on a terminal, in a report."""
+"""Bytes from strangers, and errors, made fit to be shown: in a log line, on a terminal, in a report."""
 
 
 def _escaped(text: str) -> str:
@@ -39,3 +39,14 @@ def one_line(text: str, most: int = 500) -> str:
     flat = " ".join(text.split())
     safe = flat if flat.isprintable() else _escaped(flat)
     return safe if len(safe) <= most else safe[: most - 3] + "..."
+
+
+def describe(error: object) -> str:
+    """Return an exception's type, text and the place it came from, in one line."""
+    if not isinstance(error, BaseException):
+        return str(error)
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        place = f" at {trace.tb_frame.f_code.co_name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"{type(error).__name__}: {error}{place}"

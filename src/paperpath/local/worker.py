@@ -22,9 +22,9 @@ from functools import partial
 
 from paperpath.base.ids import show_id
 from paperpath.base.outcome import Deferred
+from paperpath.base.text import describe
 from paperpath.delivery.deliver import Later
 from paperpath.delivery.errand import Done, Errand, Message
-from paperpath.process.child import describe
 from paperpath.system.channel import Channel
 from paperpath.telemetry.events import ProcessBroken
 from paperpath.telemetry.log import Log

@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from paperpath.base.text import describe
 from paperpath.process.settings import Common
 from paperpath.system import clock
 from paperpath.system.channel import Channel
@@ -69,17 +70,6 @@ def report_broken(log: Log) -> None:
         log.emit(ProcessBroken(where=str(context.get("message", "")), error=describe(error)))
 
     asyncio.get_running_loop().set_exception_handler(broken)
-
-
-def describe(error: object) -> str:
-    """Return an exception's type, text and the place it came from, in one line."""
-    if not isinstance(error, BaseException):
-        return str(error)
-    trace, place = error.__traceback__, ""
-    while trace is not None:
-        place = f" at {trace.tb_frame.f_code.co_name}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return f"{type(error).__name__}: {error}{place}"
 
 
 class _Life(Generic[S]):

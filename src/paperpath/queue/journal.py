@@ -2,8 +2,7 @@
 
 from paperpath.base.ids import show_id
 from paperpath.base.outcome import Deferred, Delivered, Outcome
-from paperpath.base.text import one_line, show
-from paperpath.process.child import describe
+from paperpath.base.text import describe, one_line, show
 from paperpath.queue.jobs import Work
 from paperpath.queue.settlement import Ending, Settlement
 from paperpath.store.contract import Interrupted, NewMessage

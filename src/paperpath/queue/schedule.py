@@ -7,7 +7,7 @@ destination stands in line, and when the clock reaches the moment at which somet
 import asyncio
 from collections.abc import Callable
 
-from paperpath.process.child import describe
+from paperpath.base.text import describe
 from paperpath.queue.jobs import Work, of_claimed
 from paperpath.queue.window import Key, Window
 from paperpath.queue.writer import Writer

@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 
-from paperpath.process.child import describe
+from paperpath.base.text import describe
 from paperpath.receive.parcel import Answer, Parcel
 from paperpath.receive.service import Service
 from paperpath.system import dropped

@@ -9,7 +9,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from paperpath.base.reply import Reply
-from paperpath.process.child import describe
+from paperpath.base.text import describe
 from paperpath.protocol.qmqp import answer as encode
 from paperpath.receive.parcel import Answer, Parcel
 from paperpath.receive.service import Service

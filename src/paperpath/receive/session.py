@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from paperpath.base.ids import show_id
 from paperpath.base.reply import Reply, reply
-from paperpath.base.text import show
+from paperpath.base.text import describe, show
 from paperpath.config.control import is_bad_sender
 from paperpath.config.routing import is_open, route
 from paperpath.message.trace import received_line
-from paperpath.process.child import describe
 from paperpath.process.directory import Answer
 from paperpath.protocol.smtp_server import (
     R354_START_INPUT,

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from paperpath.base.outcome import Deferred, Failed, Outcome
-from paperpath.process.child import describe
+from paperpath.base.text import describe
 from paperpath.protocol.smtp_client_events import Finished
 from paperpath.remote.connection import Connection
 from paperpath.remote.delivery import Delivery
