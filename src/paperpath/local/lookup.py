@@ -4,8 +4,8 @@ An address in a domain of ``[mailboxes]`` is a mailbox of `paperpath account`.  
 account, found as qmail finds it (`config.users`); what stands behind the account's name is there if a dot-qmail
 file says what to do with it.
 
-"No such recipient" is said only where everything that could know was asked and said so.  Any error, and a
-user who is there but has no Maildir, is ``CannotTell``: temporary.
+"No such recipient" is said only where everything that could know was asked and said so.  Any error, a user who is
+there but has no Maildir, and a domain whose folder of mailboxes is missing, are ``CannotTell``: temporary.
 """
 
 import errno
@@ -106,6 +106,9 @@ class Accounts:
             if folder is not None and self._is_folder(folder):
                 self._check_maildir(folder)
                 return Recipient(MAILBOXES, Account(self.mail_user, folder, b"", b""))
+        if not self._is_folder(f"{self.mail}/{os.fsdecode(domain.lower())}"):
+            # The first account of a domain makes its folder: without it the mailboxes may be on a volume not mounted.
+            raise CannotTell("the mailboxes of the domain are not there")
         return None
 
     def _system_account(self, local: bytes) -> Recipient | None:

@@ -65,6 +65,7 @@ def host() -> Host:
     host = Host()
     host.add_user("joe", 1000)
     host.add_user("joe-bob", 1001)
+    host.folders["/mail/box.test"] = 900
     for folder in ("/mail/box.test/joe", "/mail/box.test/a+b", "/mail/box.test/half"):
         host.folders[folder] = 900
         host.folders[folder + "/Maildir"] = 900
@@ -101,6 +102,20 @@ def test_tags_and_names_that_are_none(host: Host, address: bytes, folder: str | 
 def test_mailbox_without_maildir_is_temporary(host: Host) -> None:
     with pytest.raises(CannotTell, match="no Maildir"):
         host.accounts().find(b"half@box.test")
+
+
+@pytest.mark.parametrize("address", [b"joe@BOX.test", b"jim@box.test", b"joe+tag@box.test", b"..@box.test"])
+def test_mailboxes_on_a_volume_that_is_not_mounted_are_temporary(host: Host, address: bytes) -> None:
+    for folder in [path for path in host.folders if path.startswith("/mail")]:
+        del host.folders[folder]
+    with pytest.raises(CannotTell, match="not there"):
+        host.accounts().find(address)
+
+
+def test_domain_of_mailboxes_that_is_a_file_is_temporary(host: Host) -> None:
+    host.add_file("/mail/box.test")
+    with pytest.raises(CannotTell, match="not there"):
+        host.accounts().find(b"jim@box.test")
 
 
 def test_mailbox_domain_never_reaches_system_accounts(host: Host) -> None:
