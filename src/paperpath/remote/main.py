@@ -1,7 +1,7 @@
 """The role: jobs in from the queue, outcomes back.
 
-When the queue ends, it has deferred what it gave out: work under way is still finished here, because mail that is half
-sent is best sent in full, but nobody is told.
+When the queue ends, it has deferred what it gave out: what only waits here is dropped, since it will come again.  Work
+under way is still finished, because mail that is half sent is best sent in full, but nobody is told.
 """
 
 import asyncio
@@ -70,6 +70,7 @@ class RemoteRole:
 
     def _queue_gone(self) -> None:
         self._conversation += 1
+        self._pool.drop_waiting()
 
 
 def name_servers(setting: str) -> tuple[Server, ...]:

@@ -86,6 +86,16 @@ class Pool:
         destination.waiting.append(delivery)
         self._open_more(key, destination)
 
+    def drop_waiting(self) -> None:
+        """Forget the jobs that no transaction has begun for: whoever gave them out will give them out again."""
+        for key, destination in list(self._destinations.items()):
+            while destination.waiting:
+                destination.waiting.popleft().drop()
+                self._busy -= 1
+            self._forget(key, destination)
+        self._starved.clear()
+        self._changed.set()
+
     async def drain(self, grace_s: float) -> None:
         """Finish what is under way within the time, then say goodbye everywhere."""
         self._draining = True

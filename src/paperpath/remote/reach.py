@@ -90,7 +90,7 @@ class Reach:
         if "://" in key:
             endpoint = parse_route(key)
             found = await self._host(endpoint.host)
-            return Goal(found.hops, endpoint.port) if isinstance(found, Hops) else _no_hops(endpoint.host, found)
+            return Goal(found.hops, endpoint.port) if isinstance(found, Hops) else _no_fixed_hop(endpoint.host, found)
         found = await self._domain(key)
         return Goal(found.hops, self._settings.port) if isinstance(found, Hops) else _no_hops(key, found)
 
@@ -154,6 +154,15 @@ class Reach:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _no_fixed_hop(host: str, found: MailHosts) -> Deferred:
+    """The same for a next hop that our own configuration names: a mistake in it, or a zone just being moved."""
+    if isinstance(found, TemporaryTrouble):
+        text, code = f"name server trouble: {found.reason}", "4.3"
+    else:
+        text, code = f"the next hop {host} that is configured has no address", "3.5"
+    return Deferred(text, code=code, destination_down=True)
 
 
 def _no_hops(name: str, found: MailHosts) -> Deferred | Failed:

@@ -353,3 +353,30 @@ async def test_a_connection_that_takes_too_long_is_remembered() -> None:
         outcome = only(await bench.deliver(job_for(server.route)))
         assert isinstance(outcome, Deferred) and "does not answer" in outcome.text
         assert bench.memory._timeouts.keys() == {"127.0.0.1"}
+
+
+async def test_jobs_that_only_wait_are_dropped_and_those_under_way_are_finished() -> None:
+    go_on = asyncio.Event()
+
+    async def slow(session: Session) -> None:
+        await session.greet("PIPELINING")
+        await session.envelope()
+        under_way.set()
+        await go_on.wait()
+        await session.content()
+        await session.say("250 taken")
+        await session.hear()
+
+    under_way = asyncio.Event()
+    async with Server(slow) as server, Bench(msgspec.structs.replace(SETTINGS, connections_most=1)) as bench:
+        first = bench.start(job_for(server.route))
+        await under_way.wait()
+        descriptor = file_with(CONTENT)
+        waiting = [bench.start(job_for(server.route), descriptor), bench.start(job_for("smtp://127.0.0.1:1"))]
+        bench.pool.drop_waiting()
+        assert not is_open(descriptor)
+        go_on.set()
+        assert isinstance(only(await first), Delivered)
+        await bench.pool.drain(20)
+        assert not any(future.done() for future in waiting)
+        assert server.connections == 1

@@ -155,6 +155,46 @@ async def test_exchangers_are_looked_up(tmp_path: Path) -> None:
             assert stage.lines == []
 
 
+async def test_a_fixed_next_hop_without_an_address_never_fails_mail(tmp_path: Path) -> None:
+    zone = {("empty.test", "TXT"): ["nothing"]}
+    async with NameServer(zone, failing={"down.test"}) as names:
+        settings = msgspec.structs.replace(SETTINGS, resolver=f"127.0.0.1:{names.port}")
+        async with Stage(tmp_path, settings) as stage:
+            for hop, status in (("nowhere.test", "4.3.5"), ("empty.test", "4.3.5"), ("down.test", "4.4.3")):
+                stage.queue.give(job_for(f"smtp://{hop}:25"))
+                outcome = only(await stage.queue.report())
+                assert isinstance(outcome, Deferred) and outcome.destination_down
+                assert outcome.status == status
+
+
+async def test_jobs_that_wait_when_the_queue_ends_are_not_delivered(tmp_path: Path) -> None:
+    offered, proceed = asyncio.Event(), asyncio.Event()
+    envelopes: list[list[str]] = []
+
+    async def slow(session: Session) -> None:
+        await session.greet("PIPELINING")
+        while True:
+            envelopes.append(await session.envelope())
+            offered.set()
+            await proceed.wait()
+            await session.content()
+            await session.say("250 taken")
+
+    async with Server(slow) as server:
+        async with Stage(tmp_path, msgspec.structs.replace(SETTINGS, connections_most=1)) as stage:
+            stage.queue.give(job_for(server.route, b"first@d.test", number=1))
+            await offered.wait()
+            stage.queue.give(job_for(server.route, b"second@d.test", number=2))
+            while stage.role._pool._busy < 2:
+                await asyncio.sleep(0)
+            stage.queue.restart()
+            await stage.queue.greeted()
+            stage.queue.give(job_for(server.route, b"third@d.test", number=3))
+            proceed.set()
+            assert (await stage.queue.report()).job == 3
+        assert [envelope[1] for envelope in envelopes] == ["RCPT TO:<first@d.test>", "RCPT TO:<third@d.test>"]
+
+
 async def test_new_settings_hold_for_new_connections(tmp_path: Path) -> None:
     helos: list[str] = []
 
