@@ -8,11 +8,13 @@ Whatever the other side sends that is not a frame of this conversation ends the 
 
 import array
 import asyncio
+import errno
 import os
 import socket
 import struct
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -28,6 +30,9 @@ _DESCRIPTORS_MOST = 16
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_DESCRIPTORS_MOST * array.array("i").itemsize)
 _BUFFERS_MOST = 512
 """Vectors in one sendmsg; the kernel's own bound is 1024."""
+_NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_ACCEPT_AGAIN_S = 1.0
+"""Pause of accepting where there is no room for another connection: who waits in line would wake us for ever."""
 
 OnFrame = Callable[[Any, int | None], None]
 OnClose = Callable[[str], None]
@@ -69,10 +74,6 @@ class Channel:
     def closed(self) -> bool:
         """Whether the conversation is over."""
         return self._closed
-
-    def peer_uid(self) -> int:
-        """Return the user id of the process at the other end, as the kernel knows it."""
-        return peer_uid(self._sock)
 
     def send(self, frame: msgspec.Struct, descriptor: int | None = None) -> None:
         """Queue a frame; it leaves at the end of this turn of the loop.  The descriptor is duplicated."""
@@ -130,7 +131,7 @@ class Channel:
         first, descriptor = self._outgoing[0]
         ancillary = [] if descriptor is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", descriptor))]
         buffers = [first]
-        for data, other in list(self._outgoing)[1:_BUFFERS_MOST] if len(self._outgoing) > 1 else ():
+        for data, other in islice(self._outgoing, 1, _BUFFERS_MOST):
             if other is not None:
                 break
             buffers.append(data)
@@ -189,6 +190,7 @@ def serve_channels(listener: socket.socket, on_connect: Callable[[socket.socket]
     """Accept on a Unix listener and give each connection to ``on_connect``; return what stops the accepting."""
     listener.setblocking(False)
     loop = asyncio.get_running_loop()
+    again: asyncio.TimerHandle | None = None
 
     def ready() -> None:
         for _ in range(64):
@@ -196,12 +198,29 @@ def serve_channels(listener: socket.socket, on_connect: Callable[[socket.socket]
                 sock, _ = listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
+                pause()
+                return
             on_connect(sock)
+
+    def start() -> None:
+        nonlocal again
+        again = None
+        loop.add_reader(listener.fileno(), ready)
+
+    def pause() -> None:
+        nonlocal again
+        loop.remove_reader(listener.fileno())
+        again = loop.call_later(_ACCEPT_AGAIN_S, start)
 
     def stop() -> None:
         loop.remove_reader(listener.fileno())
+        if again is not None:
+            again.cancel()
 
-    loop.add_reader(listener.fileno(), ready)
+    start()
     return stop
 
 

@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -250,6 +251,59 @@ async def test_connections_are_accepted_until_stopped(tmp_path: Path) -> None:
         with await connect(path):
             await asyncio.sleep(0)
             assert accepted.empty()
+
+
+class Crowded(socket.socket):
+    """A listener of a process that has no room for another descriptor."""
+
+    error = errno.EMFILE
+    asked = 0
+
+    def accept(self) -> tuple[socket.socket, object]:
+        self.asked += 1
+        if self.error:
+            raise OSError(self.error, os.strerror(self.error))
+        return super().accept()
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+async def test_accepting_pauses_while_there_is_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    path = str(tmp_path / "door")
+    accepted: asyncio.Queue[socket.socket] = asyncio.Queue()
+    later: list[Callable[[], None]] = []
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda _delay, call: later.append(call))
+    with Crowded(socket.AF_UNIX) as listener:
+        listener.error = error
+        listener.bind(path)
+        listener.listen()
+        stop = serve_channels(listener, accepted.put_nowait)
+        with await connect(path):
+            while not listener.asked:
+                await asyncio.sleep(0)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert listener.asked == 1
+            listener.error = 0
+            (again,) = later
+            again()
+            (await accepted.get()).close()
+        stop()
+
+
+async def test_accepting_that_is_stopped_while_it_pauses_does_not_begin_again(tmp_path: Path) -> None:
+    path = str(tmp_path / "door")
+    with Crowded(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        stop = serve_channels(listener, lambda _: None)
+        with await connect(path):
+            while not listener.asked:
+                await asyncio.sleep(0)
+            (timer,) = [handle for handle in asyncio.get_running_loop()._scheduled if not handle.cancelled()]  # type: ignore[attr-defined]
+            stop()
+            assert timer.cancelled()
 
 
 async def test_connecting_to_nobody_is_an_os_error(tmp_path: Path) -> None:
