@@ -17,6 +17,7 @@ from paperpath.store.contract import Defer, Finish, NewMessage, NewRecipient
 from paperpath.store.sqlite import SqliteStore
 
 BIRTH = 1_700_000_000
+CHANNELS = frozenset({"local", "remote"})
 BODY = os.urandom(2048).hex().encode()
 TRACE = b"Received: from client.example by mx.example with ESMTP id 0; date\n" * 5
 
@@ -111,12 +112,12 @@ def _spread(message: int, count: int, destinations: int) -> tuple[NewRecipient, 
 
 
 def _backlog_figures(store: SqliteStore, now: int, destinations: int) -> None:
-    timed(store, "due_destinations, 100", lambda: store.due_destinations(now, 100, frozenset()))
+    timed(store, "due_destinations, 100", lambda: store.due_destinations(now, 100, CHANNELS, frozenset()))
     skip = frozenset(("remote", f"d{at}.example") for at in range(destinations - 10))
     timed(
         store,
         f"due_destinations, {len(skip)} of {destinations} skipped",
-        lambda: store.due_destinations(now, 100, skip),
+        lambda: store.due_destinations(now, 100, CHANNELS, skip),
     )
     timed(store, "next_due", lambda: store.next_due(0))
     timed(store, "claim of 100", lambda: store.claim("remote", "d7.example", now, 100, 100))

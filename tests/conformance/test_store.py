@@ -23,6 +23,8 @@ from paperpath.store.contract import (
 )
 from paperpath.store.sqlite import SqliteStore
 
+CHANNELS = frozenset({"local", "remote"})
+
 NOW: Final = 1_000_000
 LATER: Final = NOW + 3600
 
@@ -99,7 +101,7 @@ def settle(store: Store, *outcomes: Defer | Finish, now: int = NOW) -> list[int]
 
 def due(store: Store, now: int = NOW, most: int = 100) -> list[str]:
     with store.transaction():
-        return [found.destination for found in store.due_destinations(now, most, frozenset())]
+        return [found.destination for found in store.due_destinations(now, most, CHANNELS, frozenset())]
 
 
 def rows(groups: list[Claimed]) -> list[tuple[int, int]]:
@@ -218,11 +220,11 @@ def test_due_destinations_come_longest_due_first(store: Store) -> None:
     )
     with store.transaction():
         skip = frozenset({("remote", "skipped.example")})
-        assert store.due_destinations(NOW, 10, skip) == [
+        assert store.due_destinations(NOW, 10, CHANNELS, skip) == [
             DestinationDue("remote", "early.example", NOW - 5),
             DestinationDue("remote", "late.example", NOW),
         ]
-        assert store.due_destinations(NOW, 1, skip) == [DestinationDue("remote", "early.example", NOW - 5)]
+        assert store.due_destinations(NOW, 1, CHANNELS, skip) == [DestinationDue("remote", "early.example", NOW - 5)]
         assert store.next_due(NOW) == NOW + 5
         assert store.next_due(NOW + 5) is None
 
@@ -233,7 +235,9 @@ def test_a_destination_is_due_when_its_first_recipient_is(store: Store) -> None:
     assert due(store, NOW + 2) == []
     with store.transaction():
         assert store.next_due(NOW) == NOW + 3
-        assert store.due_destinations(NOW + 9, 9, frozenset()) == [DestinationDue("remote", "example.net", NOW + 3)]
+        assert store.due_destinations(NOW + 9, 9, CHANNELS, frozenset()) == [
+            DestinationDue("remote", "example.net", NOW + 3)
+        ]
 
 
 @pytest.mark.parametrize("act", ["hold", "remove"])

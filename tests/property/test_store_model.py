@@ -271,7 +271,7 @@ class StoreModel(RuleBasedStateMachine):
     def destinations_are_due_when_their_first_is(self) -> None:
         firsts = {where: self.waiting(where)[0][0] for where in DESTINATIONS if self.waiting(where)}
         with self.store.transaction():
-            due = self.store.due_destinations(self.now, 9, frozenset())
+            due = self.store.due_destinations(self.now, 9, frozenset({"local", "remote"}), frozenset())
             later = self.store.next_due(self.now)
         assert {one.destination: one.due for one in due} == {at: due for at, due in firsts.items() if due <= self.now}
         assert [one.due for one in due] == sorted(one.due for one in due)

@@ -44,8 +44,16 @@ ENVELOPE_MOST_BYTES = 16 * 1024 * 1024
 
 FRAME_MOST_BYTES = 32 * 1024 * 1024
 
+WORKERS_MOST = 64
+"""Workers of `local` that `queue` keeps: each is an interpreter of its own, some 20 MB."""
+
+JOB_MOST_S = 3 * 3600
+"""A delivery under way for longer hangs (a dead NFS server): its agent is let go and the work deferred.  Above what any
+honest one takes: RFC 5321's client limits added up, and an hour for a user's program."""
+
 TRACE_MOST_BYTES = 4096
 """The lines that we put before a message: Received, and what later stages add."""
 
 assert ENVELOPE_MOST_BYTES * 3 // 2 + INLINE_CONTENT_BYTES + TRACE_MOST_BYTES < FRAME_MOST_BYTES
 assert PATH_BYTES < ADDRESS_MOST_BYTES < COMMAND_LINE_MOST_BYTES
+assert JOB_MOST_S > CLIENT_GREETING_S + CLIENT_MAIL_S + CLIENT_RCPT_S + CLIENT_DATA_S + CLIENT_END_OF_DATA_S + 3600

@@ -31,6 +31,8 @@ class Deferred(msgspec.Struct, frozen=True, array_like=True, tag="deferred", gc=
     code: str = "0.0"
     destination_down: bool = False
     """The destination as a whole could not be reached: others that wait for it need not be tried now."""
+    ours: bool = False
+    """The trouble is this service's own: however old the message is, it is never a reason to give it up."""
 
     @property
     def status(self) -> str:

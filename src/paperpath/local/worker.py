@@ -41,8 +41,8 @@ SLOW_MOST = 10
 
 Deliver = Callable[[Sequence[Errand]], Sequence[Done | Later | Exception]]
 
-_OUR_FAULT = Done(Deferred("The delivery agent failed on this message.", code="3.0"))
-_NOT_MINE = Done(Deferred("The delivery agent was given another's mail.", code="3.5"))
+_OUR_FAULT = Done(Deferred("The delivery agent failed on this message.", code="3.0", ours=True))
+_NOT_MINE = Done(Deferred("The delivery agent was given another's mail.", code="3.5", ours=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,19 @@
-"""The workers that live now: at most one of a name, at most ``WORKERS_MOST`` in all."""
+"""The workers that live now: at most one of a name, ``_LIVING_MOST`` in all."""
 
 import asyncio
 import signal
 import socket
 from collections.abc import Sequence
 
+from paperpath.base.limits import WORKERS_MOST
 from paperpath.local.lookup import CannotTell, Identity
 from paperpath.system.spawn import Process, spawn
 from paperpath.system.users import User
 from paperpath.telemetry.events import ProcessEnded
 from paperpath.telemetry.log import Log
 
-WORKERS_MOST = 64
-"""Each is an interpreter of its own (some 20 MB); `queue` lets idle ones go."""
+_LIVING_MOST = WORKERS_MOST + 8
+"""Those that `queue` keeps, and some on their way out."""
 
 _FORMER_WITHIN_S = 5.0
 """How long a new worker waits for the one of its name that was told to go: it finishes one batch at most."""
@@ -38,7 +39,7 @@ class Workers:
             await asyncio.wait([former[1]], timeout=_FORMER_WITHIN_S)
         if name in self._living:
             raise CannotTell("the worker of this name is still at work")
-        if len(self._living) >= WORKERS_MOST:
+        if len(self._living) >= _LIVING_MOST:
             raise CannotTell("too many workers")
         ours, theirs = socket.socketpair()
         with theirs:

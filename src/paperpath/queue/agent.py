@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from paperpath.base.limits import JOB_MOST_S
 from paperpath.queue.contents import Contents
 from paperpath.queue.jobs import Work
 from paperpath.system.channel import Channel
@@ -50,8 +51,15 @@ class Agent:
         """How many jobs it has."""
         return len(self._running)
 
+    @property
+    def oldest_s(self) -> float:
+        """For how long it has had its oldest job; 0 where it has none."""
+        return next((monotonic() - running.began_monotonic for running in self._running.values()), 0.0)
+
     def deliver(self, work: Work, *, route: str = "", account: Account | None = None) -> None:
-        """Give it a job.  Raises OSError where the content cannot be read."""
+        """Give it a job.  Raises OSError where the content cannot be read, or the agent is gone."""
+        if self._channel.closed:
+            raise ConnectionError(f"the {self.name} process is gone")
         consignment = work.consignment
         content = self._contents.open(consignment.file) if consignment.file else None
         job = Job(
@@ -74,6 +82,11 @@ class Agent:
                 os.close(content)
         self._last_job += 1
         self._running[self._last_job] = Running(work, int(now()), monotonic())
+
+    def close_if_hung(self) -> None:
+        """Let it go where it has had a job for too long."""
+        if self.oldest_s > JOB_MOST_S:
+            self._channel.close()
 
     def close(self) -> None:
         """End the conversation; jobs it still has are lost."""

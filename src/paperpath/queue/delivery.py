@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from paperpath.base.ids import show_id
 from paperpath.base.outcome import Deferred, Failed
 from paperpath.message.report import ORIGINAL_MOST_BYTES
-from paperpath.process.directory import Answer
 from paperpath.process.settings import QueueSettings
 from paperpath.queue.agent import Running
 from paperpath.queue.contents import Contents
@@ -22,14 +21,20 @@ from paperpath.queue.local_agents import LocalAgents
 from paperpath.queue.remote_agents import RemoteAgents
 from paperpath.queue.retry import after_lost_agent
 from paperpath.queue.schedule import Schedule
-from paperpath.queue.settlement import Ending, Settlement, compose_report, put_off, settle_results
+from paperpath.queue.settlement import Ending, Settlement, compose_report, put_off, settle_results, without_follow_up
 from paperpath.queue.window import Limits, Window
 from paperpath.queue.writer import Writer
 from paperpath.store.contract import StoreFull
 from paperpath.system.chance import chance
 from paperpath.system.clock import monotonic, now, now_microseconds
-from paperpath.wire.accounts import NotFound
+from paperpath.wire.accounts import NotFound, Unknown
 from paperpath.wire.delivery import Forward, Result
+
+_SWEEP_S = 15.0
+"""How often agents are looked through for those that idle or hang."""
+
+_COMPOSE_AGAIN_S = 3600
+"""How long a recipient waits whose report or forward could not be composed: a defect does not go away by itself."""
 
 _SETTLE_AGAIN_S = 5.0
 """How long an outcome waits that could not be written because the disk is full; it is kept until it can."""
@@ -48,7 +53,9 @@ def limits_of(settings: QueueSettings) -> dict[str, Limits]:
 class Deliveries:
     """Mail on its way: from the door through the agents to the outcome."""
 
-    def __init__(self, settings: QueueSettings, writer: Writer, contents: Contents, journal: Journal) -> None:
+    def __init__(
+        self, settings: QueueSettings, writer: Writer, contents: Contents, journal: Journal, last_message: int
+    ) -> None:
         self._settings = settings
         self._writer, self._contents, self._journal = writer, contents, journal
         self.window = Window(limits_of(settings))
@@ -56,9 +63,11 @@ class Deliveries:
         self.schedule = Schedule(self.window, writer, journal.log, self._begin, settings.transaction_recipients)
         self._local = LocalAgents(settings.run, contents, self._reported, self._lost, self._undeliverable)
         self._remote = RemoteAgents(contents, self._reported, self._lost, self._remote_changed)
-        self._last_message = 0
+        self._last_message = last_message
         self._draining = False
+        self._sweep = asyncio.get_running_loop().call_later(_SWEEP_S, self._let_go)
         self._drained = asyncio.Event()
+        self.window.on_idle = self._drained.set
 
     def configure(self, settings: QueueSettings) -> None:
         """Go over to other settings; what is under way stays as it is."""
@@ -77,12 +86,14 @@ class Deliveries:
         self.schedule.stop()
         self.window.shut("local")
         self.window.shut("remote")
+        self._drained.clear()
         if self.window.under_way:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._drained.wait(), grace_s)
 
     def close(self) -> None:
         """Let the agents go."""
+        self._sweep.cancel()
         self._draining = True
         self._local.close()
         self._remote.close()
@@ -118,7 +129,7 @@ class Deliveries:
         for work in admission.works:
             self._begin(work)
         for key in admission.waiting:
-            self.window.wait(key)
+            self.window.wait(key, int(now()))
         if admission.waiting:
             self.schedule.pump()
 
@@ -136,7 +147,7 @@ class Deliveries:
             else:
                 self._remote.deliver(work, self._settings.routing)
         except OSError as error:
-            self._put_off(work, str(error), monotonic(), counts=False)
+            self._put_off(work, str(error), monotonic(), counts=True)
 
     def _reported(self, running: Running, results: Sequence[Result]) -> None:
         work, moment = running.work, int(now())
@@ -151,13 +162,13 @@ class Deliveries:
         else:
             self.window.mark_up(work.key)
 
-    def _undeliverable(self, work: Work, answer: Answer) -> None:
+    def _undeliverable(self, work: Work, answer: NotFound | Unknown) -> None:
         """No worker took it: the recipient does not exist any more, or could not be looked up."""
         outcome: Deferred | Failed
         if isinstance(answer, NotFound):
             outcome = Failed("no mailbox here by that name", code="1.1")
         else:
-            outcome = Deferred(getattr(answer, "reason", "the recipient could not be looked up"), code="3.0")
+            outcome = Deferred(answer.reason, code="3.0", ours=answer.ours)
         results = [Result(recipient.number, outcome) for recipient in work.recipients]
         moment = int(now())
         settlement = settle_results(work, results, self._settings.lifetime_s, moment, moment, chance())
@@ -183,21 +194,28 @@ class Deliveries:
         else:
             self.window.shut("remote")
 
+    def _let_go(self) -> None:
+        self._local.close_idle_and_hung()
+        self._remote.close_hung()
+        self._sweep = asyncio.get_running_loop().call_later(_SWEEP_S, self._let_go)
+
     # Settled
 
     def _settle(self, work: Work, settlement: Settlement, began: float) -> None:
+        follow_up: list[Admission] = []
+        report = ""
         try:
-            follow_up, report = self._follow_up(work.consignment, settlement)
-        except Exception as error:  # a defect of ours must not bounce or lose anything: try the recipients again
+            report = self._follow_up(work.consignment, settlement, follow_up)
+        except Exception as error:  # our own doing: it must bounce nothing, lose nothing, repeat nothing delivered
             self._journal.broken("composing what follows from an outcome", error)
-            self._put_off(work, "internal error", began, counts=True)
-            return
+            for admission in follow_up:
+                self._abandon(admission)
+            follow_up = []
+            settlement = without_follow_up(settlement, int(now()) + _COMPOSE_AGAIN_S, "internal error")
         # The slot is free from here on: what is claimed for it shares the transaction that settles this.
         self.window.end(work.key)
         if not self._draining:
             self.schedule.pump()
-        elif not self.window.under_way:
-            self._drained.set()
         self._write(work, settlement, follow_up, report, began)
 
     def _write(
@@ -225,16 +243,18 @@ class Deliveries:
         messages = [admission.message for admission in follow_up]
         self._writer.settle(messages, settlement.defers, settlement.finishes, written)
 
-    def _follow_up(self, origin: Consignment, settlement: Settlement) -> tuple[list[Admission], str]:
-        """Return the messages that the outcomes bring forth, and for the log the report's id or why there is none."""
-        admissions = [self._forward(origin, forward) for forward in settlement.forwards]
-        if not settlement.failures:
-            return admissions, ""
-        report = self._report(origin, settlement.failures)
+    def _follow_up(self, origin: Consignment, settlement: Settlement, admissions: list[Admission]) -> str:
+        """Add the messages that the outcomes bring forth; return for the log the report's id or why there is none."""
+        for forward in settlement.forwards:
+            admissions.append(self._forward(origin, forward))
+        failures = settlement.failures
+        if not failures:
+            return ""
+        report = self._report(origin, failures)
         if report is None:
-            return admissions, "none: a report on a report on a report is dropped"
+            return "none: a report on a report on a report is dropped"
         admissions.append(report)
-        return admissions, show_id(report.message.message)
+        return show_id(report.message.message)
 
     def _forward(self, origin: Consignment, forward: Forward) -> Admission:
         consignment = Consignment(
@@ -273,7 +293,7 @@ class Deliveries:
             content=report.content,
             size=len(report.content),
             birth=int(now()),
-            smtputf8=not report.content.isascii(),
+            smtputf8=not report.recipient.isascii(),
             file="",
         )
         return self._route(consignment, (report.recipient,), f"report on {show_id(origin.message)}")

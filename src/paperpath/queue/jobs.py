@@ -40,8 +40,8 @@ def recipients_a_job(channel: str, sender: bytes, transaction_recipients: int) -
     return 1 if channel == "local" or sender.endswith(VERP_SUFFIX) else transaction_recipients
 
 
-def of_claimed(claimed: Claimed) -> list[Work]:
-    """Return the jobs of a group that the store gave out: one, or one a recipient where VERP is asked for."""
+def of_claimed(claimed: Claimed) -> Work:
+    """Return the job of a group that the store gave out."""
     consignment = Consignment(
         message=claimed.message,
         sender=claimed.sender,
@@ -52,10 +52,7 @@ def of_claimed(claimed: Claimed) -> list[Work]:
         smtputf8=claimed.smtputf8,
         file=claimed.file,
     )
-    key = (claimed.channel, claimed.destination)
-    if claimed.sender.endswith(VERP_SUFFIX):
-        return [Work(consignment, key, (recipient,)) for recipient in claimed.recipients]
-    return [Work(consignment, key, claimed.recipients)]
+    return Work(consignment, (claimed.channel, claimed.destination), claimed.recipients)
 
 
 class Admission(msgspec.Struct, frozen=True):

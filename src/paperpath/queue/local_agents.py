@@ -8,13 +8,15 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 
+from paperpath.base.limits import WORKERS_MOST
 from paperpath.process.directory import Answer, Directory
 from paperpath.process.link import Link
 from paperpath.queue.agent import Agent, OnReport, Running
 from paperpath.queue.contents import Contents
 from paperpath.queue.jobs import Work
 from paperpath.system.clock import monotonic
-from paperpath.wire.accounts import Account, Found, FromLocal, StartWorker, Unknown, WorkerStarted
+from paperpath.wire.accounts import Account, Found, FromLocal, NotFound, StartWorker, Unknown, WorkerStarted
+from paperpath.wire.delivery import Result
 
 _IDLE_S = 60.0
 """How long a worker without mail is kept: starting one costs as much as some hundred deliveries."""
@@ -22,12 +24,15 @@ _IDLE_S = 60.0
 _START_WITHIN_S = 30.0
 
 LoseAll = Callable[[str, Sequence[Running]], None]
-Undeliverable = Callable[[Work, Answer], None]
-"""Called for work that reached no worker, with the `NotFound` or `Unknown` that says why."""
+Undeliverable = Callable[[Work, NotFound | Unknown], None]
+"""Called for work that reached no worker, with why."""
 
 
 class LocalAgents:
-    """Workers by name, and the work that waits for one to start."""
+    """Workers by name, and the work that waits for one to start.
+
+    There are ``WORKERS_MOST`` at the most.  Work for one more waits until another is idle, which is then let go.
+    """
 
     def __init__(
         self, run: str, contents: Contents, on_report: OnReport, on_lost: LoseAll, undeliverable: Undeliverable
@@ -38,9 +43,8 @@ class LocalAgents:
         self._on_report, self._on_lost, self._undeliverable = on_report, on_lost, undeliverable
         self._workers: dict[str, Agent] = {}
         self._waiting: dict[str, list[tuple[Work, Account]]] = {}
-        self._tickets: dict[int, str] = {}
+        self._starting: dict[int, str] = {}
         self._last_ticket = 0
-        self._sweep = asyncio.get_running_loop().call_later(_IDLE_S, self._let_idle_go)
 
     def deliver(self, work: Work) -> None:
         """Find out whose it is and hand it to that worker, which may have to start first."""
@@ -48,11 +52,18 @@ class LocalAgents:
 
     def close(self) -> None:
         """Let all workers go and ask nobody any more."""
-        self._sweep.cancel()
         self._directory.close()
         self._link.close()
         for worker in list(self._workers.values()):
             worker.close()
+
+    def close_idle_and_hung(self) -> None:
+        """Let go those that have had nothing to do for a while, or one thing for too long."""
+        for worker in list(self._workers.values()):
+            if worker.jobs:
+                worker.close_if_hung()
+            elif monotonic() - worker.idle_since > _IDLE_S:
+                worker.close()
 
     def _found(self, work: Work, answer: Answer) -> None:
         if not isinstance(answer, Found):
@@ -61,51 +72,79 @@ class LocalAgents:
         worker = self._workers.get(answer.worker)
         if worker is not None:
             self._hand_over(worker, work, answer.account)
-            return
-        waiting = self._waiting.setdefault(answer.worker, [])
-        waiting.append((work, answer.account))
-        if len(waiting) == 1:
-            self._start(answer.worker)
+        elif answer.worker in self._waiting:
+            self._waiting[answer.worker].append((work, answer.account))
+        else:
+            self._waiting[answer.worker] = [(work, answer.account)]
+            self._start_next()
 
     def _hand_over(self, worker: Agent, work: Work, account: Account) -> None:
         try:
             worker.deliver(work, account=account)
         except OSError as error:
-            self._undeliverable(work, Unknown(0, f"cannot read the message: {error.strerror}"))
+            self._undeliverable(work, _our_trouble(f"cannot hand over the message: {error}"))
+
+    # Starting
+
+    def _start_next(self) -> None:
+        """Start the workers that are waited for, longest first, as far as there are places or one can be made."""
+        while (name := self._next_to_start()) is not None:
+            if len(self._workers) + len(self._starting) < WORKERS_MOST:
+                self._start(name)
+                continue
+            idle = [worker for worker in self._workers.values() if not worker.jobs]
+            if idle:
+                min(idle, key=lambda worker: worker.idle_since).close()  # its end comes back here
+            return
+
+    def _next_to_start(self) -> str | None:
+        return next((name for name in self._waiting if name not in self._starting.values()), None)
 
     def _start(self, name: str) -> None:
         self._last_ticket += 1
         ticket = self._last_ticket
-        self._tickets[ticket] = name
-        if not self._link.send(StartWorker(ticket, name)):
-            self._give_up(ticket, "the local process is not there")
+        self._starting[ticket] = name
+        if self._link.send(StartWorker(ticket, name)):
+            late = "the worker did not start in time"
+            asyncio.get_running_loop().call_later(_START_WITHIN_S, self._give_up_and_go_on, ticket, late)
         else:
-            loop = asyncio.get_running_loop()
-            loop.call_later(_START_WITHIN_S, self._give_up, ticket, "the worker did not start in time")
+            self._give_up(ticket, "the local process is not there")
 
     def _answered(self, frame: Answer | WorkerStarted, descriptor: int | None) -> None:
         if not isinstance(frame, WorkerStarted):
-            self._give_up(frame.ticket, frame.reason if isinstance(frame, Unknown) else "no such worker")
+            reason = frame.reason if isinstance(frame, Unknown) else "no such worker"
+            self._give_up_and_go_on(frame.ticket, reason)
             return
         sock = socket.socket(fileno=descriptor)
-        name = self._tickets.pop(frame.ticket, None)
+        name = self._starting.pop(frame.ticket, None)
         if name is None:  # it was given up in the meantime
             sock.close()
             return
-        worker = Agent(name, sock, self._contents, self._on_report, self._lost)
-        self._workers[name] = worker
+        worker = self._workers[name] = Agent(name, sock, self._contents, self._reported, self._lost)
         for work, account in self._waiting.pop(name, ()):
             self._hand_over(worker, work, account)
+        self._start_next()
 
     def _give_up(self, ticket: int, reason: str) -> None:
-        name = self._tickets.pop(ticket, None)
+        name = self._starting.pop(ticket, None)
         if name is not None:
             for work, _ in self._waiting.pop(name, ()):
-                self._undeliverable(work, Unknown(0, reason))
+                self._undeliverable(work, _our_trouble(reason))
+
+    def _give_up_and_go_on(self, ticket: int, reason: str) -> None:
+        self._give_up(ticket, reason)
+        self._start_next()
 
     def _give_up_starting(self) -> None:
-        for ticket in list(self._tickets):
+        for ticket in list(self._starting):
             self._give_up(ticket, "the local process ended")
+
+    # Working
+
+    def _reported(self, running: Running, results: Sequence[Result]) -> None:
+        self._on_report(running, results)
+        if self._waiting:
+            self._start_next()
 
     def _lost(self, worker: Agent, running: Sequence[Running]) -> None:
         del self._workers[worker.name]
@@ -114,9 +153,8 @@ class LocalAgents:
                 self._directory.forget(recipient.address)
         if running:
             self._on_lost(worker.name, running)
+        self._start_next()
 
-    def _let_idle_go(self) -> None:
-        for worker in list(self._workers.values()):
-            if not worker.jobs and monotonic() - worker.idle_since > _IDLE_S:
-                worker.close()
-        self._sweep = asyncio.get_running_loop().call_later(_IDLE_S / 4, self._let_idle_go)
+
+def _our_trouble(reason: str) -> Unknown:
+    return Unknown(0, reason, ours=True)

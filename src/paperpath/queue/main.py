@@ -51,7 +51,7 @@ class QueueRole:
         self._intake.close()
         self._operators.close()
         self._deliveries.close()
-        self._writer.stop()
+        await self._writer.stop()
 
     async def _open(self, settings: QueueSettings) -> None:
         store = SqliteStore(settings.folder)
@@ -59,14 +59,10 @@ class QueueRole:
         self._writer = Writer(store, self._broken)
         self._writer.start()
         contents = Contents(store.content_folder)
-        self._deliveries = Deliveries(settings, self._writer, contents, self._journal)
+        last_message, totals = await self._writer.ask(_last_and_totals)
+        self._deliveries = Deliveries(settings, self._writer, contents, self._journal, last_message)
         self._intake = Intake(self._deliveries, contents, self._journal)
         self._operators = Operators(self._deliveries, self._writer, self._journal)
-
-        def count(store: Store) -> Totals:
-            return store.totals(int(now()))
-
-        totals = await self._writer.ask(count)
         self._journal.log.emit(
             QueueOpened(messages=totals.messages, recipients=totals.recipients, interrupted=store.interrupted)
         )
@@ -122,3 +118,7 @@ def _guarded(users: tuple[int, ...], connected: Callable[[socket.socket], None])
             sock.close()
 
     return check
+
+
+def _last_and_totals(store: Store) -> tuple[int, Totals]:
+    return store.last_id(), store.totals(int(now()))

@@ -149,7 +149,10 @@ class Operators:
         elif down:
             reason, until = f"{recipient.destination} could not be reached and is left alone for a while{last}", down
         elif self._deliveries.window.is_shut(recipient.channel):
-            reason, until = f"no {recipient.channel} process is there to deliver it", 0
+            reason, until = (
+                f"{recipient.channel} delivery is stopped: by its concurrency of 0, or no process does it",
+                0,
+            )
         else:
             reason, until = f"it stands in line: as many deliveries as allowed are under way{last}", 0
         return control.Why(recipient.number, recipient.address, reason, until)

@@ -38,6 +38,11 @@ class RemoteAgents:
         agent = self._agents[zlib.crc32(destination.encode()) % len(self._agents)]
         agent.deliver(work, route=next_hop(table, destination))
 
+    def close_hung(self) -> None:
+        """Let go those that have had a job for too long."""
+        for agent in list(self._agents):
+            agent.close_if_hung()
+
     def close(self) -> None:
         """Let them go."""
         for agent in list(self._agents):

@@ -14,7 +14,8 @@ _AGENT_LOST_S = 5
 
 def next_attempt(channel: str, birth: int, now: int, chance: float) -> int:
     """Return the time of the next attempt.  ``chance`` is a random number from 0 to 1 that spreads retries."""
-    age = max(0, now - birth)
+    birth = min(birth, now)  # a clock that was ahead when the message came must not hold it for as long
+    age = now - birth
     due = birth + (isqrt(age) + _SKIP_S[channel]) ** 2
     return due + int((due - now) * _JITTER * chance)
 

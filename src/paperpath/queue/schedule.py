@@ -35,6 +35,7 @@ class Schedule:
         self._pump_scheduled = False
         self._looking = False
         self._look_again = False
+        self._more = False
         self._wake_at = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -50,10 +51,11 @@ class Schedule:
             self._look_again = True
             return
         self._looking = True
-        moment, skip = int(now()), self._window.unready(int(now()))
+        moment = int(now())
+        channels, skip = self._window.open_channels(), self._window.unready(moment)
 
         def work(store: Store) -> tuple[list[DestinationDue], int | None]:
-            return store.due_destinations(moment, _LINE, skip), store.next_due(moment)
+            return store.due_destinations(moment, _LINE, channels, skip), store.next_due(moment)
 
         self._writer.call(work, self._looked)
 
@@ -84,8 +86,9 @@ class Schedule:
             self.wake(moment + _AGAIN_S)
             return
         destinations, next_due = answer
+        self._more = len(destinations) == _LINE
         for found in destinations:
-            self._window.wait((found.channel, found.destination))
+            self._window.wait((found.channel, found.destination), moment)
         for at in (next_due, self._window.next_up(moment)):
             if at is not None:
                 self.wake(at)
@@ -101,7 +104,7 @@ class Schedule:
             self._claim(*waiting, moment)
 
     def _claim(self, key: Key, room: int, moment: int) -> None:
-        """Ask the store for ``room`` jobs at one destination; their places are taken at once, so none is given twice."""
+        """Ask the store for ``room`` jobs at one destination; their places are taken at once."""
         for _ in range(room):
             self._window.start(key)
         channel, destination = key
@@ -113,18 +116,20 @@ class Schedule:
 
     def _claimed(self, key: Key, room: int, answer: list[Claimed] | Exception) -> None:
         if isinstance(answer, Exception):
+            self._give_back(key, room)
+            self._window.emptied(key)
             self._log.emit(ProcessBroken(where="claiming due work", error=describe(answer)))
             self.wake(int(now()) + _AGAIN_S)
-            answer = []
+            return
         if len(answer) < room:
             self._window.emptied(key)
-            for _ in range(room - len(answer)):
-                self._window.end(key)
-            if not self._window.has_line:
+            self._give_back(key, room - len(answer))
+            self.pump()
+            if not self._window.line or (self._more and self._window.line < _LINE // 2):
                 self.look()
         for claimed in answer:
-            works = of_claimed(claimed)
-            for _ in works[1:]:
-                self._window.start(key)
-            for work in works:
-                self._begin(work)
+            self._begin(of_claimed(claimed))
+
+    def _give_back(self, key: Key, places: int) -> None:
+        for _ in range(places):
+            self._window.end(key)

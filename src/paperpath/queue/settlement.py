@@ -1,44 +1,78 @@
 """From what an agent reported to what is written: the outcome of each recipient and all that follows from it.  Pure.
 
-Whatever the agent left out is deferred, whatever it reported twice or out of place is passed over: an agent can delay
-mail by lying, and nothing else.
+Whatever the agent left out is deferred, whatever it reported twice or out of place is passed over.  An agent that lies
+can lose the mail it was given, and nothing else: it names no recipient that it does not have, and only a local
+delivery brings forth mail, within the bounds of any other.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from paperpath.base.address import split
-from paperpath.base.domains import suffixes
 from paperpath.base.outcome import Deferred, Failed, Outcome
-from paperpath.config.routing import RoutingTable
+from paperpath.config.routing import RoutingTable, route, route
 from paperpath.message.report import Failure, Original, failure_report, report_envelope
+from paperpath.queue.envelope import check_envelope
+from paperpath.queue.envelope import check_envelope
 from paperpath.queue.jobs import Consignment, Work
 from paperpath.queue.retry import next_attempt
 from paperpath.store.contract import ClaimedRecipient, Defer, Finish
 from paperpath.wire.delivery import Forward, Result
 
-_NOTHING_SAID = Deferred("the delivery agent said nothing about this recipient", code="3.0")
+_NOTHING_SAID = Deferred("the delivery agent said nothing about this recipient", code="3.0", ours=True)
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """One recipient's outcome with the follow-up that was decided."""
+    """One recipient's outcome with what was decided about it."""
 
     recipient: ClaimedRecipient
     outcome: Outcome
     due: int = 0
     """Where deferred: when it is tried again."""
+    forwards: tuple[Forward, ...] = ()
 
 
 class Settlement(msgspec.Struct, frozen=True):
     """What one report comes to."""
 
+    message: int
     endings: tuple[Ending, ...]
-    forwards: tuple[Forward, ...] = ()
-    defers: tuple[Defer, ...] = ()
-    finishes: tuple[Finish, ...] = ()
-    failures: tuple[Ending, ...] = ()
-    """Those of ``endings`` that the sender is told about."""
+    counts: bool = True
+    """Whether an attempt may have been made; False where the agent was not there."""
+
+    @property
+    def forwards(self) -> tuple[Forward, ...]:
+        """The messages that the deliveries bring forth."""
+        return tuple(forward for ending in self.endings for forward in ending.forwards)
+
+    @property
+    def failures(self) -> tuple[Ending, ...]:
+        """Those that the sender is told about."""
+        return tuple(ending for ending in self.endings if isinstance(ending.outcome, Failed))
+
+    @property
+    def defers(self) -> tuple[Defer, ...]:
+        """What the store is told of those that wait."""
+        return tuple(
+            Defer(
+                self.message,
+                ending.recipient.number,
+                ending.due,
+                f"{ending.outcome.status} {ending.outcome.text}",
+                self.counts,
+            )
+            for ending in self.endings
+            if isinstance(ending.outcome, Deferred)
+        )
+
+    @property
+    def finishes(self) -> tuple[Finish, ...]:
+        """What the store is told of those that have ended."""
+        return tuple(
+            Finish(self.message, ending.recipient.number)
+            for ending in self.endings
+            if not isinstance(ending.outcome, Deferred)
+        )
 
 
 def settle_results(
@@ -47,45 +81,53 @@ def settle_results(
     """Decide what one job's results come to.
 
     A deferral becomes a failure where the attempt ``began`` after the message's lifetime: the last try was made
-    (reference 10.3).
+    (reference 10.3).  One that is our own doing never does.
     """
     by_number = {result.number: result for result in reversed(results)}
-    expired = began > work.consignment.birth + lifetime_s
+    birth = work.consignment.birth
+    expired = began > birth + lifetime_s
     endings: list[Ending] = []
-    forwards: list[Forward] = []
     for recipient in work.recipients:
-        result = by_number.get(recipient.number)
-        outcome = _NOTHING_SAID if result is None else result.outcome
-        if result is not None and not isinstance(outcome, Deferred):
-            forwards.extend(result.forwards)
-        if isinstance(outcome, Deferred) and expired:
+        outcome, forwards = _believe(by_number.get(recipient.number), work.key[0])
+        if expired and isinstance(outcome, Deferred) and not outcome.ours:
             text = f"{outcome.text} -- it was tried for {lifetime_s // 3600} hours and is given up now"
             outcome = Failed(text, outcome.host, "4.7")
-        due = next_attempt(work.key[0], work.consignment.birth, now, chance) if isinstance(outcome, Deferred) else 0
-        endings.append(Ending(recipient, outcome, due))
-    return _settlement(work.consignment.message, endings, forwards)
+        due = next_attempt(work.key[0], birth, now, chance) if isinstance(outcome, Deferred) else 0
+        endings.append(Ending(recipient, outcome, due, forwards))
+    return Settlement(work.consignment.message, tuple(endings))
+
+
+def _believe(result: Result | None, channel: str) -> tuple[Outcome, tuple[Forward, ...]]:
+    """Return what an agent says of one recipient, as far as it is possible: only a local delivery forwards."""
+    if result is None:
+        return _NOTHING_SAID, ()
+    if isinstance(result.outcome, Deferred) or not result.forwards:
+        return result.outcome, ()
+    try:
+        if channel != "local":
+            raise ValueError("this agent has nothing to forward")
+        for forward in result.forwards:
+            check_envelope(forward.sender, forward.recipients, forward.trace)
+    except ValueError as error:
+        return Deferred(f"the delivery agent forwards what cannot be: {error}", code="3.0", ours=True), ()
+    return result.outcome, result.forwards
 
 
 def put_off(work: Work, due: int, reason: str, *, counts: bool) -> Settlement:
     """Decide that a whole job is tried again at ``due``; ``counts`` tells whether an attempt may have been made."""
-    outcome = Deferred(reason, code="3.0")
-    endings = [Ending(recipient, outcome, due) for recipient in work.recipients]
-    return _settlement(work.consignment.message, endings, (), counts=counts)
+    outcome = Deferred(reason, code="3.0", ours=True)
+    endings = tuple(Ending(recipient, outcome, due) for recipient in work.recipients)
+    return Settlement(work.consignment.message, endings, counts)
 
 
-def _settlement(
-    message: int, endings: Sequence[Ending], forwards: Iterable[Forward], *, counts: bool = True
-) -> Settlement:
-    defers = tuple(
-        Defer(message, ending.recipient.number, ending.due, f"{ending.outcome.status} {ending.outcome.text}", counts)
-        for ending in endings
-        if isinstance(ending.outcome, Deferred)
+def without_follow_up(settlement: Settlement, due: int, reason: str) -> Settlement:
+    """Keep what needs nothing to follow; put off the rest, because what should follow could not be made."""
+    outcome = Deferred(reason, code="3.0", ours=True)
+    endings = tuple(
+        Ending(ending.recipient, outcome, due) if ending.forwards or isinstance(ending.outcome, Failed) else ending
+        for ending in settlement.endings
     )
-    finishes = tuple(
-        Finish(message, ending.recipient.number) for ending in endings if not isinstance(ending.outcome, Deferred)
-    )
-    failures = tuple(ending for ending in endings if isinstance(ending.outcome, Failed))
-    return Settlement(tuple(endings), tuple(forwards), defers, finishes, failures)
+    return Settlement(settlement.message, endings, settlement.counts)
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -148,10 +190,12 @@ def _failure(ending: Ending, table: RoutingTable) -> Failure:
 
 
 def without_virtual_prefix(address: bytes, table: RoutingTable) -> bytes:
-    """Return a recipient as its sender knows it: the prefix that a virtual domain put before it removed (11.1)."""
-    domain = split(address)[1].lower()
-    for key in (*suffixes(domain), b""):
-        account = table.virtual.get(key)
-        if account and address.startswith(account + b"-"):
-            return address[len(account) + 1 :]
+    """Return a recipient as its sender knows it: without the prefix that routing put before it (reference 11.1)."""
+    at = address.find(b"-")
+    while at >= 0:
+        original = address[at + 1 :]
+        found = route(table, original) if original else None
+        if found is not None and found.address == address:
+            return original
+        at = address.find(b"-", at + 1)
     return address

@@ -6,6 +6,7 @@ that has room is served and goes to the end, so none starves another.
 """
 
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 
 import msgspec
 
@@ -30,11 +31,10 @@ class Window:
         self._line: OrderedDict[Key, None] = OrderedDict()
         self._down: dict[Key, tuple[int, int]] = {}
         self._shut: set[str] = set()
-
-    @property
-    def under_way(self) -> int:
+        self.under_way = 0
         """Jobs under way in all."""
-        return self._channel.total()
+        self.on_idle: Callable[[], None] = lambda: None
+        """Called when the last job under way has ended."""
 
     def set_limits(self, limits: dict[str, Limits]) -> None:
         """Put other limits in force; what is under way stays."""
@@ -43,6 +43,8 @@ class Window:
     def shut(self, channel: str) -> None:
         """Start nothing on this channel: its agents are gone, or we are ending."""
         self._shut.add(channel)
+        for key in [key for key in self._line if key[0] == channel]:
+            self.emptied(key)
 
     def unshut(self, channel: str) -> None:
         """Undo ``shut``."""
@@ -67,22 +69,27 @@ class Window:
 
     def start(self, key: Key) -> None:
         """Count a job."""
+        self.under_way += 1
         self._channel[key[0]] += 1
         self._destination[key] += 1
 
     def end(self, key: Key) -> None:
         """A job has ended."""
+        self.under_way -= 1
         self._channel[key[0]] -= 1
         self._destination[key] -= 1
         if not self._destination[key]:
             del self._destination[key]
+        if not self.under_way:
+            self.on_idle()
 
-    def wait(self, key: Key) -> None:
+    def wait(self, key: Key, now: int) -> None:
         """There is due work for this destination in the store.
 
-        A line that is full takes nobody: when it has been served, the store is asked who else is due.
+        A destination that may get nothing now takes no place in line, and a line that is full takes nobody: the
+        store is asked who is due when that changes.
         """
-        if len(self._line) < _LINE_MOST:
+        if len(self._line) < _LINE_MOST and not self.is_shut(key[0]) and not self.down_until(key, now):
             self._line.setdefault(key)
 
     def emptied(self, key: Key) -> None:
@@ -99,13 +106,19 @@ class Window:
         return None
 
     def mark_down(self, key: Key, now: int) -> int:
-        """Leave a destination alone that could not be reached, twice as long each time; return until when."""
-        _, pause = self._down.get(key, (0, _DOWN_FIRST_S // 2))
-        pause = min(pause * 2, _DOWN_MOST_S)
+        """Leave a destination alone that could not be reached, twice as long each time; return until when.
+
+        Jobs that were under way together and fail together count once.
+        """
+        until, pause = self._down.pop(key, (0, _DOWN_FIRST_S // 2))
+        if until <= now:
+            pause = min(pause * 2, _DOWN_MOST_S)
+            until = now + pause
         if len(self._down) >= _DOWN_REMEMBERED:
             self._down.pop(next(iter(self._down)))
-        self._down[key] = (now + pause, pause)
-        return now + pause
+        self._down[key] = (until, pause)
+        self.emptied(key)
+        return until
 
     def mark_up(self, key: Key) -> None:
         """A destination was reached."""
@@ -121,9 +134,13 @@ class Window:
         return until if until > now else 0
 
     @property
-    def has_line(self) -> bool:
-        """Whether any destination stands in line."""
-        return bool(self._line)
+    def line(self) -> int:
+        """How many destinations stand in line."""
+        return len(self._line)
+
+    def open_channels(self) -> frozenset[str]:
+        """Return the channels on which something may start."""
+        return frozenset(channel for channel in self._limits if not self.is_shut(channel))
 
     def unready(self, now: int) -> frozenset[Key]:
         """Return the destinations that need no asking about: in line already, or left alone."""

@@ -5,7 +5,8 @@ what settles recipients, then everything else: so a forward that shares content 
 a claim sees the room that was just made.
 
 When a transaction fails for a reason of its own (a defect, an odd request), each of its works is done again alone, so
-that one cannot spoil another.  When the store is full, all fail with StoreFull.  When it is broken, nothing more is
+that one cannot spoil another.  When the store is full, what brings mail fails with StoreFull, and what settles it is
+done once more by itself: that makes room.  When it is broken, nothing more is
 done at all: ``on_broken`` is called and every outstanding work is left unanswered, for the process to end.
 """
 
@@ -54,11 +55,12 @@ class Writer:
         """Start the thread."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Finish what was handed over, close the store, end the thread; blocks until then."""
+    async def stop(self) -> None:
+        """Finish what was handed over, tell who waits for it, close the store, end the thread."""
         self._hand_over()
         self._inbox.put(None)
-        self._thread.join()
+        await self._loop.run_in_executor(None, self._thread.join)
+        await asyncio.sleep(0)  # what the thread said last is heard now
 
     def accept(self, message: NewMessage, done: Done[None]) -> None:
         """Store a message; ``done`` is called with None once it is durable."""
@@ -117,8 +119,8 @@ class Writer:
                 self._commit(works)
                 self._loop.call_soon_threadsafe(self._answer, works)
             self._store.close()
-        except StoreBroken as error:
-            self._loop.call_soon_threadsafe(self._on_broken, str(error))
+        except Exception as error:  # StoreBroken, or a defect: without this thread nothing can be acknowledged
+            self._loop.call_soon_threadsafe(self._on_broken, str(error) or repr(error))
 
     def _next(self) -> list[_Work[Any]] | None:
         works = self._inbox.get()
@@ -134,6 +136,8 @@ class Writer:
         return works
 
     def _commit(self, works: Sequence[_Work[Any]]) -> None:
+        if not works:
+            return
         try:
             with self._store.transaction():
                 self._do(works)
@@ -142,6 +146,9 @@ class Writer:
         except StoreFull as error:
             for work in works:
                 work.result = error
+            settling = [work for work in works if not work.messages]
+            if len(settling) < len(works):
+                self._commit(settling)
         except Exception as error:
             if len(works) == 1:
                 works[0].result = error
@@ -164,4 +171,7 @@ class Writer:
 
     def _answer(self, works: Sequence[_Work[Any]]) -> None:
         for work in works:
-            work.done(work.result)
+            try:
+                work.done(work.result)
+            except Exception as error:  # a defect in one must not keep the others from their answer
+                self._loop.call_exception_handler({"message": "telling what became of a work", "exception": error})

@@ -22,7 +22,7 @@ Open = Callable[[str], Awaitable[Connection | Deferred | Failed]]
 _SWEEP_S = 1.0
 """How exact deadlines are; the shortest is five seconds."""
 _GOODBYE_S = 1.0
-_OUR_TROUBLE = Deferred("trouble at this host", code="3.0")
+_OUR_TROUBLE = Deferred("trouble at this host", code="3.0", ours=True)
 _GONE_AT_ONCE = Deferred("the server closed the connection at once", code="4.2")
 
 

@@ -193,12 +193,15 @@ class Store(Protocol):
     def claim(self, channel: str, destination: str, now: int, most: int, per_group: int) -> list[Claimed]:
         """Take due recipients of one destination, oldest due first, as up to ``most`` groups.
 
-        A group holds recipients of one message, ``per_group`` at most; a message with more comes as several
-        groups.  Fewer than ``most`` groups mean that nothing else is due there.
+        A group holds recipients of one message, ``per_group`` at most, and a single one where the sender asks
+        for VERP; a message with more comes as several groups.  Fewer than ``most`` groups mean that nothing else
+        is due there.
         """
 
-    def due_destinations(self, now: int, most: int, skip: frozenset[tuple[str, str]]) -> list[DestinationDue]:
-        """Return up to ``most`` destinations (less ``skip``) that have something due, longest due first."""
+    def due_destinations(
+        self, now: int, most: int, channels: frozenset[str], skip: frozenset[tuple[str, str]]
+    ) -> list[DestinationDue]:
+        """Return up to ``most`` destinations of ``channels``, less ``skip``, that have something due, longest first."""
 
     def next_due(self, now: int) -> int | None:
         """Return when the next destination with nothing due at ``now`` will have; None where there is none.
@@ -225,6 +228,9 @@ class Store(Protocol):
 
     def remove(self, message: int) -> bool:
         """Take a message out for good, whatever its state."""
+
+    def last_id(self) -> int:
+        """Return the highest id of a message here; 0 where there is none."""
 
     def get(self, message: int, recipients: int) -> MessageView | None:
         """Look at one message with up to so many of its recipients, and its history."""

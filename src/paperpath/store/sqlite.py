@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from paperpath.base.address import VERP_SUFFIX
 from paperpath.store import sqlite_look as look
 from paperpath.store import sqlite_schema as sql
 from paperpath.store.contract import (
@@ -197,8 +198,10 @@ class SqliteStore:
 
     # --- claim ---------------------------------------------------------------------------------------------
 
-    def due_destinations(self, now: int, most: int, skip: frozenset[tuple[str, str]]) -> list[DestinationDue]:
-        return self._lines.due(now, most, skip)
+    def due_destinations(
+        self, now: int, most: int, channels: frozenset[str], skip: frozenset[tuple[str, str]]
+    ) -> list[DestinationDue]:
+        return self._lines.due(now, most, channels, skip)
 
     def next_due(self, now: int) -> int | None:
         return self._lines.next_due(now)
@@ -225,13 +228,13 @@ class SqliteStore:
         rows: list[Any] = []
         groups = 0
         sizes: Counter[int] = Counter()
-        for row in self._database.cursor(sql.CLAIMABLE, (destination, now, most * per_group)):
-            if sizes[row[0]] % per_group == 0:
+        for message, *row, sender in self._database.cursor(sql.CLAIMABLE, (destination, now, most * per_group)):
+            if sizes[message] % _group_size(sender, per_group) == 0:
                 groups += 1
                 if groups > most:
                     break
-            sizes[row[0]] += 1
-            rows.append(row)
+            sizes[message] += 1
+            rows.append((message, *row))
         return rows
 
     def _groups(
@@ -239,6 +242,7 @@ class SqliteStore:
     ) -> Iterator[Claimed]:
         row = self._database.one(sql.CLAIMED_MESSAGE, (message,))
         sender, trace, body, size, birth, smtputf8, file = row
+        most = _group_size(sender, most)
         for start in range(0, len(recipients), most):
             group = tuple(recipients[start : start + most])
             yield Claimed(message, sender, trace, body, size, birth, bool(smtputf8), file, channel, destination, group)
@@ -371,6 +375,10 @@ class SqliteStore:
     ) -> tuple[list[MessageView], bool]:
         return look.page(self._database, after, most, sender, recipient, destination, held_only)
 
+    def last_id(self) -> int:
+        last: int | None = self._database.one(sql.LAST_ID)
+        return last or 0
+
     def messages_after(self, after: int, most: int) -> list[int]:
         return look.messages_after(self._database, after, most)
 
@@ -381,3 +389,8 @@ class SqliteStore:
 
 def _deferred(text: str, count: int) -> str:
     return text if count == 1 else f"{count} recipients: {text}"
+
+
+def _group_size(sender: bytes, most: int) -> int:
+    """Return how many recipients may share a group: with VERP each has a sender of its own."""
+    return 1 if sender.endswith(VERP_SUFFIX) else most

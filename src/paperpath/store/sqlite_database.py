@@ -127,10 +127,10 @@ class Database:
         self._log_pages = 0
         try:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except apsw.FullError:
-            pass
         except _BROKEN as error:
             raise self._break(error) from error
+        except apsw.Error:  # full, busy: the commit before it stands, so nothing may be said to have failed
+            pass
 
     def _note_log_pages(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
         self._log_pages = pages

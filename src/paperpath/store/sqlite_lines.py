@@ -62,20 +62,24 @@ class Lines:
             self._remember(channel, name, (row, first))
         return first
 
-    def due(self, now: int, most: int, skip: frozenset[tuple[str, str]]) -> list[DestinationDue]:
+    def due(
+        self, now: int, most: int, channels: frozenset[str], skip: frozenset[tuple[str, str]]
+    ) -> list[DestinationDue]:
         """Return up to ``most`` destinations that have somebody due, longest due first."""
         while True:
-            rows = self._first_rows(now, most, skip)
+            rows = self._first_rows(now, most, channels, skip)
             # Each round mends rows, so this ends; a mended row may belong further back, or nowhere.
             wrong = [row for row, channel, name, due in rows if self.correct(channel, name, row, due) != due]
             if not wrong:
                 return [DestinationDue(channel, name, due) for _, channel, name, due in rows]
 
-    def _first_rows(self, now: int, most: int, skip: frozenset[tuple[str, str]]) -> list[tuple[int, str, str, int]]:
+    def _first_rows(
+        self, now: int, most: int, channels: frozenset[str], skip: frozenset[tuple[str, str]]
+    ) -> list[tuple[int, str, str, int]]:
         found: list[tuple[int, str, str, int]] = []
         cursor = self._database.cursor(sql.DESTINATIONS_DUE, (now,))
         while len(found) < most and (row := cursor.fetchone()) is not None:
-            if (row[1], row[2]) not in skip:
+            if row[1] in channels and (row[1], row[2]) not in skip:
                 found.append(row)
         cursor.close()
         return found

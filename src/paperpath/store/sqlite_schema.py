@@ -122,9 +122,10 @@ DESTINATIONS_DUE = "SELECT id, channel, name, due FROM destination WHERE due <= 
 NEXT_DESTINATION = "SELECT id, channel, name, due FROM destination WHERE due > ? ORDER BY due LIMIT 1"
 
 CLAIMABLE = (
-    "SELECT message, number, address, attempts FROM recipient WHERE waits = ? AND due <= ?"
-    " ORDER BY due, message, number LIMIT ?"
+    "SELECT r.message, r.number, r.address, r.attempts, m.sender FROM recipient r JOIN message m ON m.id = r.message"
+    " WHERE r.waits = ? AND r.due <= ? ORDER BY r.due, r.message, r.number LIMIT ?"
 )
+LAST_ID = "SELECT max(id) FROM message"
 CLAIM = "UPDATE recipient SET waits = NULL, claimed = 1 WHERE message = ? AND number = ?"
 CLAIMED_MESSAGE = (
     "SELECT m.sender, m.trace, c.body, c.size, m.birth, m.smtputf8, c.file"

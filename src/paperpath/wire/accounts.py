@@ -43,6 +43,8 @@ class Unknown(msgspec.Struct, frozen=True, array_like=True, tag="unknown", gc=Fa
 
     ticket: int
     reason: str
+    ours: bool = False
+    """The trouble is this service's own, not the account's."""
 
 
 class StartWorker(msgspec.Struct, frozen=True, array_like=True, tag="start-worker", gc=False):

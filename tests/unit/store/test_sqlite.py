@@ -68,7 +68,7 @@ def test_no_rows_are_left_behind(store: SqliteStore) -> None:
         store.retry(2, NOW, "retried")
         store.claim("remote", "a.example", NOW, 9, 9)
         store.settle([], [Finish(message, 0) for message in (1, 2, 4)])
-        assert store.due_destinations(NOW, 9, frozenset()) == []
+        assert store.due_destinations(NOW, 9, frozenset({"local", "remote"}), frozenset()) == []
     for table in ("content", "message", "recipient", "destination", "history"):
         assert store._database.one(f"SELECT count(*) FROM {table}") == 0
     assert store._database.one("SELECT * FROM total") == (0, 0, 0, 0)

@@ -40,7 +40,7 @@ def test_a_row_where_nobody_waits_goes_when_it_is_read(database: Database) -> No
     assert lines.next_due(10) is None
     assert rows(database) == []
     assert lines.join("remote", "a.example", 60)
-    assert lines.due(100, 10, frozenset()) == []
+    assert lines.due(100, 10, frozenset({"remote"}), frozenset()) == []
     assert rows(database) == []
     assert lines.place("remote", "a.example") is None
 
