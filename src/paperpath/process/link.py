@@ -5,6 +5,7 @@ being started again waits in the listener's line.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -60,16 +61,29 @@ class Link:
             try:
                 sock = await connect(self._path)
             except OSError:
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _AGAIN_MOST_S)
-                continue
-            self._ended.clear()
-            self._channel = Channel(sock, self._types, self._on_frame, self._lost)
-            self._channel.send(Hello(VERSION, self._role))
-            self._on_up()
-            await self._ended.wait()
-            pause = _AGAIN_FIRST_S
+                begun = False
+            else:
+                begun = self._begin(sock)
+                await self._ended.wait()
+            if begun:
+                pause = _AGAIN_FIRST_S
             await asyncio.sleep(pause)
+            if not begun:
+                pause = min(pause * 2, _AGAIN_MOST_S)
+
+    def _begin(self, sock: socket.socket) -> bool:
+        """Begin a conversation; one whose beginning fails here is ended, and False returned: a later may succeed."""
+        self._ended.clear()
+        channel = self._channel = Channel(sock, self._types, self._on_frame, self._lost)
+        try:
+            channel.send(Hello(VERSION, self._role))
+            self._on_up()
+        except Exception as error:  # a defect of the owner's must not end the link for good
+            loop = asyncio.get_running_loop()
+            loop.call_exception_handler({"message": f"beginning to talk at {self._path}", "exception": error})
+            loop.call_soon(channel.close, "broken")
+            return False
+        return True
 
     def _lost(self, _reason: str) -> None:
         self._channel = None

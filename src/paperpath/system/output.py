@@ -5,6 +5,8 @@ import os
 
 
 def write_stderr(data: bytes) -> None:
-    """Write log lines; a log that nobody reads any more must not end the process."""
+    """Write log lines, all of them; a log that nobody reads any more must not end the process."""
+    rest = memoryview(data)
     with contextlib.suppress(OSError):
-        os.write(2, data)
+        while rest:
+            rest = rest[os.write(2, rest) :]

@@ -1,12 +1,13 @@
 """From events to lines on standard error, a batch a write.
 
 Lines are logfmt (``time level event key=value …``, for people) or JSON (for programs).  A process gathers the
-lines of one turn of its loop and writes them together: a line costs little more than its formatting.  A line
-is never split between writes, so that the processes of one service can share the descriptor.
+lines of one turn of its loop and writes them together: a line costs little more than its formatting.  A write
+is whole lines and no longer than a pipe takes in one piece, so that the processes of one service can share it.
 """
 
 import json
 import re
+import select
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -18,7 +19,8 @@ from paperpath.telemetry.event import Event
 
 _PLAIN = re.compile(r'[^\s"=\\]+')
 _encode_json = msgspec.json.Encoder().encode
-_FLUSH_BYTES = 16 * 1024
+_WRITE_MOST_BYTES = select.PIPE_BUF
+"""What the kernel puts into a pipe in one piece; only a single line that is longer can be mixed with others'."""
 
 
 def _value(value: object) -> str:
@@ -88,21 +90,24 @@ class Log:
         self._clock = clock
         self.as_json = as_json
         self._schedule = schedule
-        self._lines: list[str] = []
+        self._lines: list[bytes] = []
         self._size = 0
 
     def emit(self, event: Event) -> None:
         """Log one event."""
-        line = (json_line if self.as_json else logfmt)(event, self._process, self._clock())
+        text = (json_line if self.as_json else logfmt)(event, self._process, self._clock())
+        line = f"{text}\n".encode("utf-8", "backslashreplace")
+        if self._size + len(line) > _WRITE_MOST_BYTES:
+            self.flush()
         if not self._lines and self._schedule is not None:
             self._schedule(self.flush)
         self._lines.append(line)
         self._size += len(line)
-        if self._schedule is None or self._size > _FLUSH_BYTES:
+        if self._schedule is None:
             self.flush()
 
     def flush(self) -> None:
         """Write what was gathered."""
         if self._lines:
             lines, self._lines, self._size = self._lines, [], 0
-            self._write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
+            self._write(b"".join(lines))

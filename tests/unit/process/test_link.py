@@ -1,4 +1,5 @@
 import asyncio
+from functools import partial
 from pathlib import Path
 
 from paperpath.process.link import Link
@@ -83,3 +84,26 @@ async def test_link_that_is_closed_stays_closed(tmp_path: Path) -> None:
         assert await watch.told.get() == "down"
         assert not link.send(Lookup(1, b"late"))
         assert peer.channels.empty()
+
+
+async def test_conversation_that_could_not_be_begun_is_reported_and_begun_again(tmp_path: Path) -> None:
+    told: asyncio.Queue[str] = asyncio.Queue()
+    errors = [OSError("first"), KeyError("second")]
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+
+    def on_up() -> None:
+        if errors:
+            raise errors.pop(0)
+        told.put_nowait("up")
+
+    with listening(tmp_path / "door", FromAsker) as peer:
+        down = partial(told.put_nowait, "down")
+        link = Link(str(tmp_path / "door"), "receive", FromLocal, lambda *_: None, on_up=on_up, on_down=down)
+        assert [await asyncio.wait_for(told.get(), 30) for _ in range(3)] == ["down", "down", "up"]
+        assert link.up
+        assert [type(error) for error in reported] == [OSError, KeyError]
+        assert link.send(Lookup(1, b"a@b.test"))
+        while await peer.heard.get() != Lookup(1, b"a@b.test"):
+            pass
+        link.close()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import select
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -114,14 +115,26 @@ def test_lines_of_one_turn_are_one_write() -> None:
     assert len(recorder.scheduled) == 1
 
 
-def test_what_is_gathered_is_bounded() -> None:
+@pytest.mark.parametrize("text", ["t" * 1000, "ü" * 600, "t"])
+def test_writes_are_whole_lines_and_no_longer_than_a_pipe_takes_in_one_piece(text: str) -> None:
     recorder = Recorder()
     log = recorder.log(batched=True)
     for count in range(100):
-        log.emit(Sample(text="t" * 1000, count=count, duration_s=0.0))
-    assert recorder.writes and max(map(len, recorder.writes)) < 20_000
+        log.emit(Sample(text=text, count=count, duration_s=0.0))
     log.flush()
-    assert b"".join(recorder.writes).count(b"\n") == 100
+    assert max(map(len, recorder.writes)) <= select.PIPE_BUF
+    assert all(write.endswith(b"\n") for write in recorder.writes)
+    lines = b"".join(recorder.writes).decode().splitlines()
+    assert [read_logfmt(line)[1]["count"] for line in lines] == [str(count) for count in range(100)]
+
+
+def test_line_that_is_longer_than_that_is_a_write_of_its_own() -> None:
+    recorder = Recorder()
+    log = recorder.log(batched=True)
+    for text in ("short", "t" * select.PIPE_BUF, "short"):
+        log.emit(Sample(text=text, count=0, duration_s=0.0))
+    log.flush()
+    assert [write.count(b"\n") for write in recorder.writes] == [1, 1, 1]
 
 
 @given(_ANYTHING, st.booleans())
