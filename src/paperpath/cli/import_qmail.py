@@ -29,6 +29,7 @@ _SETTINGS = (
     ("receive.message_size", "databytes"),
     ("receive.command_timeout", "timeoutsmtpd"),
     ("receive.greeting", "smtpgreeting"),
+    ("receive.literal_domain", "localiphost"),
     ("receive.refused_senders", "badmailfrom"),
     ("queue.lifetime", "queuelifetime"),
     ("queue.local_concurrency", "concurrencylocal"),

@@ -50,6 +50,7 @@ class Checker:
             ),
             receive=msgspec.structs.replace(
                 config.receive,
+                literal_domain=self._domain_or_none("receive.literal_domain", config.receive.literal_domain),
                 refused_senders=self._each(
                     "receive.refused_senders",
                     config.receive.refused_senders,
@@ -78,16 +79,18 @@ class Checker:
         return tuple(self._try(f"{key}[{at}]", text, read, instead) for at, text in enumerate(texts))
 
     def _local(self, local: Local) -> Local:
-        default = local.default_domain
         return msgspec.structs.replace(
             local,
             domains=self._domains("local", local.domains),
-            default_domain=self._try("local.default_domain", default, domain_name, _DOMAIN) if default else "",
+            default_domain=self._domain_or_none("local.default_domain", local.default_domain),
             percent_hack=self._each("local.percent_hack", local.percent_hack, domain_name, _DOMAIN),
         )
 
     def _qmail(self, qmail: Qmail) -> Qmail:
         return Qmail(home=self._absolute(qmail.home) if qmail.home else "")
+
+    def _domain_or_none(self, key: str, text: str) -> str:
+        return self._try(key, text, domain_name, _DOMAIN) if text else ""
 
     def _domains(self, section: str, texts: tuple[str, ...]) -> tuple[str, ...]:
         return self._each(f"{section}.domains", texts, domain_name, _DOMAIN)
@@ -144,15 +147,14 @@ class Checker:
     def _remote(self, remote: Remote) -> Remote:
         if remote.resolver:
             self._try("remote.resolver", remote.resolver, _name_server, 'write "192.0.2.53" or "192.0.2.53:53"')
-        helo = self._try("remote.helo", remote.helo, domain_name, _DOMAIN) if remote.helo else ""
-        return msgspec.structs.replace(remote, helo=helo)
+        return msgspec.structs.replace(remote, helo=self._domain_or_none("remote.helo", remote.helo))
 
     def _bounce(self, bounce: Bounce) -> Bounce:
         instead = 'write a local part such as "postmaster", or an address'
         read = mail_address if "@" in bounce.double_to else local_part
         return Bounce(
             address=self._try("bounce.address", bounce.address, local_part, 'write a local part: "MAILER-DAEMON"'),
-            host=self._try("bounce.host", bounce.host, domain_name, _DOMAIN) if bounce.host else "",
+            host=self._domain_or_none("bounce.host", bounce.host),
             double_to=self._try("bounce.double_to", bounce.double_to, read, instead) if bounce.double_to else "",
         )
 

@@ -60,7 +60,15 @@ def routing_table(config: Config) -> RoutingTable:
         default_domain=as_bytes(config.local.default_domain),
         percent_hack=frozenset(map(as_bytes, config.local.percent_hack)),
         only_listed=config.relay.open_to == "listed",
+        literals=_own_literals() if config.receive.literal_domain else frozenset(),
+        literal_domain=as_bytes(config.receive.literal_domain),
     )
+
+
+def _own_literals() -> frozenset[bytes]:
+    from paperpath.system.addresses import own_ipv4_addresses  # few ask for it
+
+    return frozenset(f"[{address}]".encode() for address in own_ipv4_addresses())
 
 
 def _read(path: str) -> str:

@@ -24,6 +24,7 @@ SESSION_FILES = (
     "badmailfrom",
     "databytes",
     "helohost",
+    "localiphost",
     "morercpthosts.cdb",
     "rcpthosts",
     "smtpgreeting",
@@ -103,6 +104,7 @@ def _receive(former: Receive, now: Receive) -> Receive:
         message_size=now.message_size,
         command_timeout=now.command_timeout,
         greeting=now.greeting,
+        literal_domain=now.literal_domain,
         refused_senders=now.refused_senders,
     )
 
@@ -187,6 +189,7 @@ class _Reading:
             message_size=self._control.number("databytes") or UNLIMITED_BYTES,
             command_timeout=self._control.number("timeoutsmtpd"),
             greeting=self._text("smtpgreeting"),
+            literal_domain=self._text("localiphost"),
             refused_senders=_texts(self._control.badmailfrom()),
         )
 

@@ -27,6 +27,9 @@ class RoutingTable(msgspec.Struct, frozen=True, array_like=True):
     percent_hack: frozenset[bytes] = frozenset()
     only_listed: bool = False
     """Whether a stranger may send to the domains of ``relay`` only, even if others are delivered here."""
+    literals: frozenset[bytes] = frozenset()
+    """Addresses of this host in brackets, in whose place ``literal_domain`` counts."""
+    literal_domain: bytes = b""
 
 
 class Route(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -66,13 +69,20 @@ def route(table: RoutingTable, recipient: bytes) -> Route:
 
 
 def completed(table: RoutingTable, recipient: bytes) -> bytes:
-    """Return a recipient with a domain, and with what stands behind a ``%`` in its place where that is asked for."""
-    address = recipient if b"@" in recipient else recipient + b"@" + (table.default_domain or table.hostname)
-    local, domain = split(address)
+    """Return a recipient with the domain that counts: there, by name, and from behind a ``%`` where that is meant."""
+    local, domain = split(_named(table, recipient))
+    domain = domain if b"@" in recipient else table.default_domain or table.hostname
+    address = local + b"@" + domain
     while domain.lower() in table.percent_hack and b"%" in local:
         local, _, domain = local.rpartition(b"%")
         address = local + b"@" + domain
     return address
+
+
+def _named(table: RoutingTable, recipient: bytes) -> bytes:
+    """Return a recipient with a domain's name in the place of this host's address."""
+    local, domain = split(recipient)
+    return local + b"@" + table.literal_domain if domain in table.literals else recipient
 
 
 def _is_here(table: RoutingTable, domain: bytes) -> bool:
@@ -101,7 +111,7 @@ def is_open(table: RoutingTable, recipient: bytes, found: Route) -> bool:
     Where only listed domains are open, a recipient must be in one as it was given (reference 3.4), and as it goes
     out: a ``%`` in it does not make us a relay for everybody.
     """
-    if table.only_listed and not _is_listed(table, recipient):
+    if table.only_listed and not _is_listed(table, _named(table, recipient)):
         return False
     return found.channel == "local" or is_relayed(table, found)
 

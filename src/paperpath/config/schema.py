@@ -149,6 +149,13 @@ class Receive(Section, frozen=True, kw_only=True):
     greeting: Annotated[
         str, _about("What stands after the code in the greeting, a host name first; empty means ``hostname``.")
     ] = ""
+    literal_domain: Annotated[
+        str,
+        _about(
+            "Domain that stands for an IPv4 address of this host, ``user@[192.0.2.1]`` (qmail's ``localiphost``); "
+            "empty: none does."
+        ),
+    ] = ""
     refused_senders: Annotated[
         tuple[str, ...],
         _about("Senders, addresses or ``@domain``, whose every recipient is refused (qmail's ``badmailfrom``)."),

@@ -25,6 +25,8 @@ state = "state"
 run = "/run/x"
 [local]
 domains = ["Bücher.example"]
+default_domain = "Default.example"
+percent_hack = ["P.example"]
 [mailboxes]
 domains = ["EXAMPLE.net"]
 [virtual]
@@ -41,6 +43,12 @@ domains = [".Partner.example"]
 [receive]
 message_size = "3MiB"
 command_timeout = 600
+literal_domain = "IP.example"
+refused_senders = ["Spam@Bad.example", "@All.example"]
+[remote]
+helo = "Helo.example"
+[bounce]
+host = "Bounce.example"
 [queue]
 lifetime = "5d"
 """
@@ -68,6 +76,13 @@ def test_values_come_in_their_compared_form() -> None:
     }
     assert (config.receive.message_size, config.receive.command_timeout) == (3 << 20, 600)
     assert config.queue.lifetime == 5 * 86400
+    assert (config.local.default_domain, config.local.percent_hack) == ("default.example", ("p.example",))
+    assert config.receive.refused_senders == ("spam@bad.example", "@all.example")
+    assert (config.receive.literal_domain, config.remote.helo, config.bounce.host) == (
+        "ip.example",
+        "helo.example",
+        "bounce.example",
+    )
 
 
 def test_routing_table_holds_lower_case_bytes() -> None:
@@ -79,6 +94,8 @@ def test_routing_table_holds_lower_case_bytes() -> None:
     assert table.relay == {b".partner.example"}
     assert table.routes[b"sink.test"] == "smtp://127.0.0.1:2626"
     assert table.postmaster == b"You@example.net"
+    assert (table.default_domain, table.percent_hack) == (b"default.example", frozenset({b"p.example"}))
+    assert (table.literal_domain, b"[127.0.0.1]" in table.literals, table.only_listed) == (b"ip.example", True, False)
 
 
 def test_a_file_is_read_and_its_folder_counts(tmp_path: Path) -> None:

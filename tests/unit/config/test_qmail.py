@@ -24,6 +24,7 @@ FILES = {
     "doublebounceto": "ops",
     "envnoathost": "env.ex",
     "helohost": "helo.ex",
+    "localiphost": "ip.ex",
     "locals": "h.ex\nLocal.ex",
     "percenthack": "p.ex",
     "queuelifetime": "86400",
@@ -63,6 +64,7 @@ def test_every_file_is_a_setting(tmp_path: Path) -> None:
     assert config.routes == {"a.ex": "smtp://relay.ex:26", "": ""}
     assert (config.receive.message_size, config.receive.command_timeout) == (5000, 200)
     assert (config.receive.greeting, config.receive.refused_senders) == ("mx.h.ex welcome", ("@all.ex", "spam@bad.ex"))
+    assert config.receive.literal_domain == "ip.ex"
     assert (config.queue.lifetime, config.queue.local_concurrency, config.queue.remote_concurrency) == (86400, 3, 4)
     assert (config.remote.helo, config.remote.connect_timeout, config.remote.timeout) == ("helo.ex", 30, 300)
     assert config.bounce == Bounce(address="daemon", host="bounce.ex", double_to="ops@double.ex")

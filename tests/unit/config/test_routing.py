@@ -1,12 +1,13 @@
 """Where recipients go: the cases of qmail (reference 27, 1 to 9) and what follows from its algorithm (3.3, 3.4)."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from paperpath.base.address import split
 from paperpath.base.domains import suffixes
-from paperpath.config.routing import RoutingTable, is_relayed, next_hop, route
+from paperpath.config.routing import RoutingTable, is_open, is_relayed, next_hop, route
 
 
 def table(
@@ -184,3 +185,31 @@ def test_routing_takes_anything_and_keeps_the_address(recipient: bytes) -> None:
     assert found.address.endswith(recipient if b"@" in recipient else recipient + b"@h.ex")
     assert found.channel in ("local", "remote") and not is_relayed(settings, found)
     assert split(found.address)[1] == split(recipient)[1] or b"@" not in recipient
+
+
+@pytest.mark.parametrize(
+    ("recipient", "ours", "listed"),
+    [
+        (b"x@h.ex", True, True),
+        (b"x@in.ex", True, False),
+        (b"x@a.out.ex", True, True),
+        (b"x@far.ex", False, False),
+        (b"joe", True, True),
+        (b"x%far.ex@h.ex", False, False),
+        (b"x%a.out.ex@h.ex", True, True),
+    ],
+)
+def test_who_may_send_where(recipient: bytes, ours: bool, listed: bool) -> None:
+    plain = msgspec.structs.replace(
+        table(local=(b"h.ex", b"in.ex"), relay=(b"h.ex", b".out.ex")), percent_hack=frozenset({b"h.ex"})
+    )
+    strict = msgspec.structs.replace(plain, only_listed=True)
+    assert is_open(plain, recipient, route(plain, recipient)) is ours
+    assert is_open(strict, recipient, route(strict, recipient)) is listed
+
+
+def test_an_address_of_ours_has_a_name() -> None:
+    named = msgspec.structs.replace(table(), literals=frozenset({b"[192.0.2.1]"}), literal_domain=b"h.ex")
+    assert route(named, b"a@b@[192.0.2.1]").address == b"a@b@h.ex"
+    assert route(named, b"a@[192.0.2.2]").channel == "remote"
+    assert route(table(), b"a@[192.0.2.1]").channel == "remote"

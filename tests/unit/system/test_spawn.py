@@ -81,22 +81,28 @@ def test_user_id_zero_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         spawn("timeit", [], [], "toor", {})
 
 
+def test_an_account_with_user_id_zero_is_refused() -> None:
+    with pytest.raises(PermissionError, match="toor has user id 0"):
+        spawn("timeit", [], [], User("toor", 0, 5, "/"), {})
+
+
 def test_unknown_user_is_refused() -> None:
     with pytest.raises(FileNotFoundError, match="no such user"):
         spawn("timeit", [], [], "no-such-user-here", {})
 
 
 @pytest.mark.root
-def test_becomes_the_user_with_its_group_alone() -> None:
+@pytest.mark.parametrize("user", ["nobody", User("nobody", 4_200_001, 4_200_002, "/")], ids=["name", "ids"])
+def test_becomes_the_user_with_its_group_alone(user: User | str) -> None:
     require_root()
     require_interpreter_for_others()
     reading, writing = os.pipe()
     code = f"import os; os.write({writing}, repr((os.getresuid(), os.getresgid(), os.getgroups())).encode())"
-    process = spawn("timeit", ["-n1", "-r1", code], [writing], "nobody", {})
+    process = spawn("timeit", ["-n1", "-r1", code], [writing], user, {})
     os.close(writing)
     with os.fdopen(reading) as file:
         uids, gids, groups = eval(file.read())
     process.wait(_WAIT_S)
-    nobody = find_user("nobody")
-    assert nobody is not None
-    assert set(uids) == {nobody.uid} and set(gids) == {nobody.gid} and groups in ([], [nobody.gid])
+    account = find_user(user) if isinstance(user, str) else user
+    assert account is not None
+    assert set(uids) == {account.uid} and set(gids) == {account.gid} and groups in ([], [account.gid])
