@@ -107,16 +107,15 @@ class Story:
         home.mkdir()
         for kind, value in self.others:
             names = shlex.split(value)
-            match kind:
-                case "Folder":
-                    (home / names[0]).mkdir()
-                case "Maildir":
-                    for part in ("tmp", "new", "cur"):
-                        (home / names[0] / part).mkdir(parents=True)
-                case "Fifo":
-                    os.mkfifo(home / names[0])
-                case "Link":
-                    (home / names[0]).symlink_to(names[1])
+            if kind == "Folder":
+                (home / names[0]).mkdir()
+            elif kind == "Maildir":
+                for part in ("tmp", "new", "cur"):
+                    (home / names[0] / part).mkdir(parents=True)
+            elif kind == "Fifo":
+                os.mkfifo(home / names[0])
+            else:
+                (home / names[0]).symlink_to(names[1])
         for file in self.files:
             (home / file.name).write_bytes(file.content)
             (home / file.name).chmod(file.mode)

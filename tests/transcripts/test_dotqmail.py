@@ -89,7 +89,7 @@ def test_qmail_local(file: Path, home: Path, tmp_path: Path) -> None:
 
 
 def run(story: Story, home: Path, folder: Path, environment: dict[str, str]) -> "subprocess.CompletedProcess[bytes]":
-    arguments = [
+    arguments: list[str | bytes | Path] = [
         story.user, home, story.local, story.dash, story.extension, story.host, story.sender, story.default
     ]  # fmt: skip
     with (folder / "message").open("rb") as message:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,7 +18,7 @@ from paperpath.local.worker import Charge, Worker
 from paperpath.system.channel import Channel
 from paperpath.telemetry.log import Log
 from paperpath.wire.accounts import Account
-from paperpath.wire.delivery import FromAgent, Report, Result, Target
+from paperpath.wire.delivery import Forward, FromAgent, Report, Result, Target
 from tests.unit.local.service import job
 
 ACCOUNT = Account("vmail", "/mail/box.test/joe", b"", b"")
@@ -208,3 +209,96 @@ async def test_bytes_that_are_no_frame_end_the_worker() -> None:
     await task
     queue.channel.close()
     assert queue.batches == []
+
+
+async def test_what_has_to_be_waited_for_holds_up_nobody() -> None:
+    released = threading.Event()
+    forward = Forward(b"s@x", (b"a@x",), b"trace\n")
+
+    def later() -> Done:
+        assert released.wait(30)
+        return Done(DELIVERED, (forward,))
+
+    async with serving(Queue(later, DONE)) as queue:
+        queue.channel.send(job(1, ACCOUNT))
+        queue.channel.send(job(2, ACCOUNT))
+        assert await queue.reported(1) == [Report(2, (Result(0, DELIVERED),))]
+        released.set()
+        assert await queue.reported(1) == [Report(1, (Result(0, DELIVERED, (forward,)),))]
+
+
+async def test_fault_of_what_was_waited_for_defers_it_and_is_logged() -> None:
+    def later() -> Done:
+        raise ValueError("oops")
+
+    async with serving(Queue(later)) as queue:
+        queue.channel.send(job(1, ACCOUNT))
+        (report,) = await queue.reported(1)
+    assert isinstance(report.results[0].outcome, Deferred)
+    assert b"ValueError: oops" in b"".join(queue.log)
+
+
+async def test_only_so_many_wait_at_once() -> None:
+    released, lock, counts = threading.Event(), threading.Lock(), [0, 0]
+
+    def later() -> Done:
+        with lock:
+            counts[0] += 1
+            counts[1] = max(counts)
+        assert released.wait(30)
+        with lock:
+            counts[0] -= 1
+        return DONE
+
+    async with serving(Queue(later)) as queue:
+        queue.channel.send(job(1, ACCOUNT, targets=tuple(Target(n, b"joe@box.test", ACCOUNT) for n in range(30))))
+        queue.channel.send(job(2, ACCOUNT, targets=()))
+        await queue.reported(1)
+        released.set()
+        await queue.reported(1)
+    assert 1 <= counts[1] <= worker_module.SLOW_MOST
+
+
+async def test_what_waits_for_a_thread_when_queue_goes_is_not_begun() -> None:
+    released, begun = threading.Event(), []
+
+    def later() -> Done:
+        begun.append(1)
+        assert released.wait(30)
+        return DONE
+
+    queue = Queue(later)
+    worker = queue.worker()
+    targets = tuple(Target(n, b"joe@box.test", ACCOUNT) for n in range(30))
+    queue.channel.send(job(1, ACCOUNT, targets=targets))
+    serving_it = asyncio.create_task(worker.serve())
+    while not begun:
+        await asyncio.sleep(0)
+    queue.channel.close()
+    await serving_it
+    finishing = asyncio.create_task(asyncio.to_thread(worker.finish))
+    assert worker._threads is not None
+    while worker._threads._work_queue.qsize() > 1:  # the mark that ends the threads stays in it
+        await asyncio.sleep(0)
+    released.set()
+    await finishing
+    assert len(begun) <= worker_module.SLOW_MOST
+
+
+@pytest.mark.parametrize(
+    ("account", "mine"),
+    [
+        (Account("joe", "/home/joe", b"", b""), True),
+        (Account("joe", "/home/joe", b"-", b"a..b/../c"), True),
+        (Account("joe", "/home/joe", b"-/", b"a"), True),
+        (Account("joe", "/home/joe/below", b"", b""), False),
+        (Account("joe", "/home", b"", b""), False),
+        (Account("joe", "/home/jim", b"", b""), False),
+        (Account("jim", "/home/joe", b"", b""), False),
+        (Account("joe", "/home/joe", b"/../../tmp/", b"a"), False),
+        (Account("joe", "/home/joe", b"-\0", b"a"), False),
+        (Account("joe", "/home/joe", b"-", b"a\0"), False),
+    ],
+)
+def test_whose_instructions_are_obeyed(account: Account, mine: bool) -> None:
+    assert Charge("joe", "/home/joe", instructed=True).has(account) == mine
