@@ -9,18 +9,12 @@ import errno
 import os
 import socket
 
-from paperpath.base.address import is_bounce_sender
 from paperpath.base.ids import show_id
-from paperpath.base.limits import (
-    ADDRESS_MOST_BYTES,
-    ENVELOPE_MOST_BYTES,
-    INLINE_CONTENT_BYTES,
-    RECIPIENTS_MOST,
-    TRACE_MOST_BYTES,
-)
+from paperpath.base.limits import INLINE_CONTENT_BYTES
 from paperpath.base.text import one_line
 from paperpath.queue.contents import Contents
 from paperpath.queue.delivery import Deliveries
+from paperpath.queue.envelope import check_envelope
 from paperpath.queue.jobs import Consignment
 from paperpath.queue.journal import Journal
 from paperpath.store.contract import StoreFull
@@ -32,25 +26,11 @@ from paperpath.wire.intake import Accepted, FromSubmitter, NotAccepted, Submit
 
 def check(submit: Submit) -> None:
     """Raise ValueError where a submission breaks a bound."""
-    if not 1 <= len(submit.recipients) <= RECIPIENTS_MOST:
-        raise ValueError("number of recipients")
-    if not all(recipient and is_address(recipient) for recipient in submit.recipients):
-        raise ValueError("a recipient is not an address")
-    if sum(map(len, submit.recipients)) > ENVELOPE_MOST_BYTES:
-        raise ValueError("envelope too large")
-    if submit.sender and not is_bounce_sender(submit.sender) and not is_address(submit.sender):
-        raise ValueError("the sender is not an address")
-    if len(submit.trace) > TRACE_MOST_BYTES or (submit.trace and not submit.trace.endswith(b"\n")):
-        raise ValueError("trace lines")
+    check_envelope(submit.sender, submit.recipients, submit.trace)
     if submit.attached != (submit.size > INLINE_CONTENT_BYTES) or (
         len(submit.content) != (0 if submit.attached else submit.size)
     ):
         raise ValueError("content size")
-
-
-def is_address(address: bytes) -> bool:
-    """Tell whether these bytes can be an envelope address."""
-    return len(address) <= ADDRESS_MOST_BYTES and b"\0" not in address
 
 
 class Intake:

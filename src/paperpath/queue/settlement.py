@@ -10,9 +10,8 @@ from collections.abc import Sequence
 import msgspec
 
 from paperpath.base.outcome import Deferred, Failed, Outcome
-from paperpath.config.routing import RoutingTable, route, route
+from paperpath.config.routing import RoutingTable, route
 from paperpath.message.report import Failure, Original, failure_report, report_envelope
-from paperpath.queue.envelope import check_envelope
 from paperpath.queue.envelope import check_envelope
 from paperpath.queue.jobs import Consignment, Work
 from paperpath.queue.retry import next_attempt
