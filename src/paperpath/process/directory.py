@@ -7,6 +7,7 @@ Only answers that say yes are remembered: a new account is known at once, a remo
 import asyncio
 from collections.abc import Callable
 
+from paperpath.process.answers import pass_on
 from paperpath.process.link import Link
 from paperpath.system.clock import monotonic
 from paperpath.wire.accounts import Found, FromLocal, Lookup, NotFound, Unknown, WorkerStarted
@@ -71,10 +72,10 @@ class Directory:
                 self._known.clear()
             self._known[address] = (monotonic() + _REMEMBERED_S, frame)
         for on_answer in self._waiting.pop(address, ()):
-            on_answer(frame)
+            pass_on(on_answer, frame)
 
     def _too_late(self, address: bytes, waiting: list[OnAnswer]) -> None:
         if self._waiting.get(address) is waiting:
             del self._waiting[address]
             for on_answer in waiting:
-                on_answer(Unknown(0, "no answer about the recipient in time"))
+                pass_on(on_answer, Unknown(0, "no answer about the recipient in time"))

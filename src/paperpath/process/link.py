@@ -42,6 +42,11 @@ class Link:
         """Whether there is a conversation now."""
         return self._channel is not None
 
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes that wait for the other process to read."""
+        return 0 if self._channel is None else self._channel.pending_bytes
+
     def send(self, frame: msgspec.Struct, descriptor: int | None = None) -> bool:
         """Send a frame; False where there is no conversation now, and nothing was sent."""
         if self._channel is None:

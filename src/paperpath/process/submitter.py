@@ -1,8 +1,10 @@
-"""Handing messages to the queue, for whoever brings mail: `receive` now, the local injector later."""
+"""Handing messages to the queue, for whoever brings mail."""
 
 import asyncio
+import os
 from collections.abc import Callable
 
+from paperpath.process.answers import pass_on
 from paperpath.process.link import Link
 from paperpath.wire.intake import Accepted, FromQueue, NotAccepted, Submit
 
@@ -10,6 +12,10 @@ OnAnswer = Callable[[Accepted | NotAccepted], None]
 
 _QUEUE_BACK_WITHIN_S = 10.0
 """How long a message waits for a queue that is being started again, before its bringer is told to try later."""
+
+_UNSENT_MOST_BYTES = 64 * 1024 * 1024
+"""What may wait here for a queue that is away, or that takes nothing: beyond that, those who bring mail are told at
+once to try later.  Two of the largest frames."""
 
 
 class Submitter:
@@ -24,6 +30,8 @@ class Submitter:
         self._last_ticket = 0
         self._open: dict[int, OnAnswer] = {}
         self._waiting: dict[int, tuple[Submit, int | None]] = {}
+        """Messages that no queue was there for, with descriptors of our own."""
+        self._waiting_bytes = 0
 
     def next_ticket(self) -> int:
         """Return the number for the next message."""
@@ -31,32 +39,65 @@ class Submitter:
         return self._last_ticket
 
     def submit(self, message: Submit, descriptor: int | None, on_answer: OnAnswer) -> None:
-        """Hand over a message; ``on_answer`` is called once.  The caller closes the descriptor then, not before."""
-        self._open[message.ticket] = on_answer
-        if not self._link.send(message, descriptor):
-            self._waiting[message.ticket] = (message, descriptor)
-            asyncio.get_running_loop().call_later(_QUEUE_BACK_WITHIN_S, self._too_late, message.ticket)
+        """Hand over a message; ``on_answer`` is called once, perhaps before this returns.  The descriptor stays the
+        caller's, who may close it afterwards."""
+        ticket = message.ticket
+        if self._link.pending_bytes + self._waiting_bytes > _UNSENT_MOST_BYTES:
+            on_answer(NotAccepted(ticket, storage_full=False))
+            return
+        self._open[ticket] = on_answer
+        try:
+            if not self._link.send(message, descriptor):
+                self._wait(message, descriptor)
+        except OSError:  # no room for another descriptor
+            del self._open[ticket]
+            on_answer(NotAccepted(ticket, storage_full=False))
+
+    def withdraw(self, ticket: int) -> None:
+        """Whoever brought the message is gone: forget it if it only waits; it is then never answered."""
+        if self._forget(ticket):
+            del self._open[ticket]
 
     def close(self) -> None:
         """Hand over nothing more."""
         self._link.close()
 
+    def _wait(self, message: Submit, descriptor: int | None) -> None:
+        self._waiting[message.ticket] = message, None if descriptor is None else os.dup(descriptor)
+        self._waiting_bytes += _held_bytes(message)
+        asyncio.get_running_loop().call_later(_QUEUE_BACK_WITHIN_S, self._too_late, message.ticket)
+
+    def _forget(self, ticket: int) -> bool:
+        """Let go of a message that waits; tell whether it did."""
+        waiting = self._waiting.pop(ticket, None)
+        if waiting is None:
+            return False
+        message, descriptor = waiting
+        self._waiting_bytes -= _held_bytes(message)
+        if descriptor is not None:
+            os.close(descriptor)
+        return True
+
     def _send_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, {}
-        for message, descriptor in waiting.values():
+        for ticket, (message, descriptor) in list(self._waiting.items()):
             self._link.send(message, descriptor)
+            self._forget(ticket)
 
     def _answered(self, answer: Accepted | NotAccepted, _descriptor: int | None) -> None:
         on_answer = self._open.pop(answer.ticket, None)
         if on_answer is None:
             raise ValueError("an answer that nobody waits for")
-        on_answer(answer)
+        pass_on(on_answer, answer)
 
     def _ended(self) -> None:
         under_way = [ticket for ticket in self._open if ticket not in self._waiting]
         for ticket in under_way:
-            self._open.pop(ticket)(NotAccepted(ticket, storage_full=False))
+            pass_on(self._open.pop(ticket), NotAccepted(ticket, storage_full=False))
 
     def _too_late(self, ticket: int) -> None:
-        if self._waiting.pop(ticket, None) is not None:
-            self._open.pop(ticket)(NotAccepted(ticket, storage_full=False))
+        if self._forget(ticket):
+            pass_on(self._open.pop(ticket), NotAccepted(ticket, storage_full=False))
+
+
+def _held_bytes(message: Submit) -> int:
+    return len(message.content) + sum(map(len, message.recipients))

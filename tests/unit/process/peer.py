@@ -1,6 +1,7 @@
 """A process at the other end of a conversation, played by a test."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ class Peer:
         self.heard: asyncio.Queue[Any] = asyncio.Queue()
         self.channels: asyncio.Queue[Channel] = asyncio.Queue()
         """Conversations that were begun."""
+        self.attached: list[str] = []
+        """Files whose descriptors came with frames."""
         self._open: list[Channel] = []
         self._types = types
         self._listener = socket.socket(socket.AF_UNIX)
@@ -44,7 +47,13 @@ class Peer:
             self._listener.close()
 
     def _connected(self, sock: socket.socket) -> None:
-        channel = Channel(sock, self._types, lambda frame, _: self.heard.put_nowait(frame), lambda _: None)
+        def take(frame: Any, descriptor: int | None) -> None:
+            if descriptor is not None:
+                self.attached.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+                os.close(descriptor)
+            self.heard.put_nowait(frame)
+
+        channel = Channel(sock, self._types, take, lambda _: None)
         self._open.append(channel)
         self.channels.put_nowait(channel)
 

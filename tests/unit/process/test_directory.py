@@ -130,6 +130,41 @@ async def test_answer_that_takes_too_long_is_unknown(
     assert (await asked(local)).address == b"c@b.test"
 
 
+def broken(_answer: object) -> None:
+    raise KeyError("a defect")
+
+
+def reports() -> list[str]:
+    """Return what is reported to the running loop from now on."""
+    reported: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(repr(context["exception"])))
+    return reported
+
+
+async def test_defect_of_one_asker_silences_no_other(local: Peer, asker: Asker) -> None:
+    reported = reports()
+    asker.directory.find(b"a@b.test", broken)
+    asker.find(b"a@b.test")
+    asker.find(b"c@b.test")
+    first, second = await asked(local), await asked(local)
+    local.send(NotFound(first.ticket))
+    local.send(NotFound(second.ticket))
+    assert [await asker.answers.get(), await asker.answers.get()] == [NotFound(first.ticket), NotFound(second.ticket)]
+    assert reported == ["KeyError('a defect')"]
+    assert local.channels.empty()
+
+
+async def test_defect_of_one_asker_silences_no_other_that_waited_too_long(
+    local: Peer, asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported = reports()
+    monkeypatch.setattr(directory, "_ANSWER_WITHIN_S", 0)
+    asker.directory.find(b"a@b.test", broken)
+    asker.find(b"a@b.test")
+    assert isinstance(await asker.answers.get(), Unknown)
+    assert reported == ["KeyError('a defect')"]
+
+
 @pytest.mark.parametrize("frame", [NotFound(999), WorkerStarted(1)])
 async def test_answer_that_nobody_asked_for_ends_the_conversation(
     local: Peer, asker: Asker, frame: NotFound | WorkerStarted
