@@ -113,7 +113,8 @@ def _send(options: Options) -> int:
     environment = os.environb
     words = [b"-H" if options.by_header else b"-a"]
     if options.sender is not None:
-        _follow_sender(options.sender)
+        if options.sender:
+            _follow_sender(options.sender)
         words += [b"-f", options.sender]
     if options.name is not None:
         environment[b"MAILNAME"] = options.name

@@ -29,6 +29,7 @@ CONTROL = {"me": "me.ex", "defaulthost": "dh.ex", "defaultdomain": "dd.ex", "plu
 _VARIABLE = [
     (re.compile(rb"^((?:Resent-)?Date: )\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d -0000$", re.M), rb"\1DATE"),
     (re.compile(rb"<\d{14}\.\d+\.qmail@"), b"ID@"),
+    (re.compile(rb"^forward: qp \d+$", re.M), b"forward: qp PID"),
     (re.compile(rb"-\d{10}\.\d+(?=[-@])"), b"-TIME.PID"),
 ]
 
@@ -89,7 +90,10 @@ class Stage:
             (folder / "control" / name).write_text(value + "\n")
         (folder / "follow-up").write_text("list@x.ex\n")
         self.queue = folder / "queue"
-        self.queue.write_text(f"#!/bin/sh\ncat > {folder}/message\ncat <&1 > {folder}/envelope\nexit ${{QQ_EXIT:-0}}\n")
+        self.queue.write_text(
+            f"#!/bin/sh\ncat > {folder}/message\ncat <&1 > {folder}/envelope\n"
+            'test -z "$QQ_SAYS" || printf %s "$QQ_SAYS" >&6\nexit ${QQ_EXIT:-0}\n'
+        )
         self.queue.chmod(0o755)
 
     def play(self, story: Story) -> Story:
@@ -105,7 +109,7 @@ class Stage:
             "QMAILQUEUE": str(self.queue),
             "QMAILMFTFILE": str(self.folder / "follow-up"),
         }
-        environment |= dict(word.split("=", 1) for word in before)
+        environment |= dict(word.replace("\\x0a", "\n").split("=", 1) for word in before)
         for name in [name for name, value in environment.items() if value == "-"]:
             del environment[name]
         words = shlex.split(program)
@@ -125,7 +129,7 @@ class Stage:
             story.command,
             story.given,
             self._output(done.stdout),
-            done.stderr,
+            _hide(done.stderr),
             self._envelope(),
             done.returncode,
         )
