@@ -23,6 +23,7 @@ _COMMANDS = {
     "explain": "Tell how an address is routed and delivered, rule by rule.",
     "import": "Turn a qmail host's control files into a configuration.",
     "send": "Send a message to try things out.",
+    "programs": "Install sendmail, qmail-inject and the others under their own names.",
     "doctor": "Check this installation and say what to mend.",
     "completion": "Print the completion script of a shell.",
 }
