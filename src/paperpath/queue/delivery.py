@@ -147,7 +147,7 @@ class Deliveries:
             else:
                 self._remote.deliver(work, self._settings.routing)
         except OSError as error:
-            self._put_off(work, str(error), monotonic(), counts=True)
+            self._put_off(work, str(error), monotonic())
 
     def _reported(self, running: Running, results: Sequence[Result]) -> None:
         work, moment = running.work, int(now())
@@ -179,13 +179,13 @@ class Deliveries:
         if running and not self._draining:
             self._journal.agent_gone(agent, len(running))
         for one in running:
-            self._put_off(one.work, f"the {agent} process ended during the delivery", one.began_monotonic, counts=True)
+            self._put_off(one.work, f"the {agent} process ended during the delivery", one.began_monotonic)
 
-    def _put_off(self, work: Work, reason: str, began: float, *, counts: bool) -> None:
+    def _put_off(self, work: Work, reason: str, began: float) -> None:
         moment = int(now())
         attempts = max(recipient.attempts for recipient in work.recipients)
         due = after_lost_agent(work.key[0], work.consignment.birth, moment, attempts, chance())
-        self._settle(work, put_off(work, due, reason, counts=counts), began)
+        self._settle(work, put_off(work, due, reason), began)
 
     def _remote_changed(self, there: bool) -> None:
         if there and not self._draining:

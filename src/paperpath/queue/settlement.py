@@ -36,8 +36,6 @@ class Settlement(msgspec.Struct, frozen=True):
 
     message: int
     endings: tuple[Ending, ...]
-    counts: bool = True
-    """Whether an attempt may have been made; False where the agent was not there."""
 
     @property
     def forwards(self) -> tuple[Forward, ...]:
@@ -53,13 +51,7 @@ class Settlement(msgspec.Struct, frozen=True):
     def defers(self) -> tuple[Defer, ...]:
         """What the store is told of those that wait."""
         return tuple(
-            Defer(
-                self.message,
-                ending.recipient.number,
-                ending.due,
-                f"{ending.outcome.status} {ending.outcome.text}",
-                self.counts,
-            )
+            Defer(self.message, ending.recipient.number, ending.due, f"{ending.outcome.status} {ending.outcome.text}")
             for ending in self.endings
             if isinstance(ending.outcome, Deferred)
         )
@@ -112,11 +104,11 @@ def _believe(result: Result | None, channel: str) -> tuple[Outcome, tuple[Forwar
     return result.outcome, result.forwards
 
 
-def put_off(work: Work, due: int, reason: str, *, counts: bool) -> Settlement:
-    """Decide that a whole job is tried again at ``due``; ``counts`` tells whether an attempt may have been made."""
+def put_off(work: Work, due: int, reason: str) -> Settlement:
+    """Decide that a whole job is tried again at ``due``, because of us: whether it was delivered is not known."""
     outcome = Deferred(reason, code="3.0", ours=True)
     endings = tuple(Ending(recipient, outcome, due) for recipient in work.recipients)
-    return Settlement(work.consignment.message, endings, counts)
+    return Settlement(work.consignment.message, endings)
 
 
 def without_follow_up(settlement: Settlement, due: int, reason: str) -> Settlement:
@@ -126,7 +118,7 @@ def without_follow_up(settlement: Settlement, due: int, reason: str) -> Settleme
         Ending(ending.recipient, outcome, due) if ending.forwards or isinstance(ending.outcome, Failed) else ending
         for ending in settlement.endings
     )
-    return Settlement(settlement.message, endings, settlement.counts)
+    return Settlement(settlement.message, endings)
 
 
 class Report(msgspec.Struct, frozen=True):
