@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import select
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from paperpath.base.outcome import Delivered
 from paperpath.wire.accounts import Account, Found, Lookup, NotFound, StartWorker, Unknown, WorkerStarted
-from paperpath.wire.delivery import Report, Result
+from paperpath.wire.delivery import Forward, Report, Result, Target
 from paperpath.wire.frame import VERSION, Hello
 from tests.peers import require_peer, require_root
 from tests.unit.delivery.test_maildir import make_home
@@ -172,8 +173,63 @@ def test_system_user_gets_mail_by_a_worker_of_its_own(
         assert (made.stat().st_uid, made.stat().st_gid) == (system_user.pw_uid, system_user.pw_gid)
         status = Path(f"/proc/{made.name.partition('P')[2].partition('Q')[0]}/status").read_text()
         assert f"Uid:\t{system_user.pw_uid}\t{system_user.pw_uid}\t{system_user.pw_uid}" in status
-        assert "NoNewPrivs:\t1" in status
+        assert f"Groups:\t{system_user.pw_gid} \n" in status
+        # Programs of users may need set-group-id helpers.
+        assert "NoNewPrivs:\t0" in status and "Seccomp:\t0" in status
         worker.close()
+        assert service.drain() == 0
+
+
+@pytest.mark.root
+@pytest.mark.xdist_group("system-users")
+def test_system_users_instructions_are_carried_out_as_that_user(
+    tmp_path: Path, mail: Path, system_user: pwd.struct_passwd
+) -> None:
+    name, home = system_user.pw_name, Path(system_user.pw_dir)
+    lines = "|id -un > who; ulimit -c > core; cat > message; echo heard; exit 0", "&a@else.test", "./Mailbox", ""
+    (home / ".qmail-x").write_text("\n".join(lines))
+    (home / ".qmail-x-owner").write_text("#")
+    address = name.encode() + b"-x@host.test"
+    with running(tmp_path, settings(mail, ME, change_user=True)) as service:
+        queue = service.connect("workers")
+        found = queue.ask(Lookup(1, address))
+        assert found.account == Account(name, str(home), b"-", b"x")
+        assert queue.ask(Lookup(2, name.encode() + b"-y@host.test")) == NotFound(2)
+        assert queue.ask(StartWorker(3, found.worker)) == WorkerStarted(3)
+        worker = worker_talk(queue)
+        report = worker.ask(job(1, found.account, targets=(Target(0, address, found.account),)))
+        forward = Forward(
+            name.encode() + b"-x-owner@host.test",
+            (b"a@else.test",),
+            b"Delivered-To: " + address + b"\nReceived: somehow\n",
+        )
+        assert report == Report(1, (Result(0, Delivered("heard\ndid 1+1+1"), (forward,)),))
+        worker.close()
+        assert service.drain() == 0
+    assert (home / "who").read_text() == name + "\n"
+    assert (home / "core").read_text() == "0\n"
+    assert (home / "message").read_bytes() == b"Received: somehow\nSubject: x\n\nhello\n"
+    made = (home / "Mailbox").stat()
+    assert (made.st_uid, made.st_gid, made.st_mode & 0o777) == (system_user.pw_uid, system_user.pw_gid, 0o600)
+
+
+@pytest.mark.root
+@pytest.mark.xdist_group("system-users")
+def test_program_ends_with_its_worker(tmp_path: Path, mail: Path, system_user: pwd.struct_passwd) -> None:
+    name, home = system_user.pw_name, Path(system_user.pw_dir)
+    os.mkfifo(home / "pid")
+    (home / "pid").chmod(0o666)
+    (home / ".qmail").write_text("|echo $$ > pid; exec sleep 1000\n")
+    with running(tmp_path, settings(mail, ME, change_user=True)) as service:
+        queue = service.connect("workers")
+        found = queue.ask(Lookup(1, name.encode() + b"@host.test"))
+        queue.ask(StartWorker(2, found.worker))
+        worker = worker_talk(queue)
+        worker.send(job(1, found.account))
+        program = os.pidfd_open(int((home / "pid").read_text()))
+        worker.close()
+        assert select.select([program], [], [], 30)[0]
+        os.close(program)
         assert service.drain() == 0
 
 
