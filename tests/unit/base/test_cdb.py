@@ -108,6 +108,20 @@ def test_a_full_table_ends_the_search() -> None:
     assert find(bytes(file), b"") is None
 
 
+def test_a_slot_without_position_is_free_whatever_its_hash() -> None:
+    file = bytearray(build([(b"", b"x")]))
+    file[2057 + 8 :] = (5381).to_bytes(4, "little") + bytes(4)
+    file[0:8] = bytes(8)  # what would be read as a record of no key and no data
+    assert find(bytes(file), b"") is None
+
+
+def test_no_data_from_behind_the_records() -> None:
+    file = bytearray(build([(b"a", b"x")]))
+    file[2052] = 2
+    with pytest.raises(ValueError, match="record reaches beyond the last"):
+        list(Cdb(bytes(file)))
+
+
 @pytest.mark.parametrize("end", [0, 2047, 0xFFFFFFFF])
 def test_no_walk_past_the_records(end: int) -> None:
     file = bytearray(build([(b"a", b"x")]))

@@ -230,17 +230,26 @@ def test_no_identity_for_other_names(host: Host, worker: str) -> None:
         host.accounts().identity(worker)
 
 
-def test_extension_is_there_by_its_file(host: Host) -> None:
+def test_18_extension_is_there_by_its_file(host: Host) -> None:
     host.add_file("/home/joe/.qmail-a:b")
     account = Account("joe", "/home/joe", b"-", b"A.B")
     assert host.accounts().find(b"Joe-A.B@host.test") == Recipient("user:joe", account)
     assert host.finds(b"joe-c@host.test") is None
 
 
-def test_extension_is_there_by_a_default(host: Host) -> None:
+def test_19_extension_is_there_by_a_default(host: Host) -> None:
     host.add_file("/home/joe/.qmail-a-default")
     assert host.finds(b"joe-a-b-c@host.test") == "/home/joe"
     assert host.finds(b"joe-b@host.test") is None
+
+
+def test_20_account_without_a_file_is_there(host: Host) -> None:
+    assert host.finds(b"joe@host.test") == "/home/joe"
+
+
+def test_21_extension_without_a_file_is_not_there(host: Host) -> None:
+    host.add_file("/home/joe/.qmail")
+    assert host.finds(b"joe-x@host.test") is None
 
 
 def test_a_folder_instructs_nothing(host: Host) -> None:
