@@ -243,6 +243,25 @@ async def test_a_silent_server_is_given_up_at_the_deadline() -> None:
         assert isinstance(outcome, Deferred) and "timed out" in outcome.text and "possible duplicate" in outcome.text
 
 
+async def test_no_step_takes_longer_than_the_setting() -> None:
+    reached = asyncio.Event()
+
+    async def silent(session: Session) -> None:
+        await session.greet("PIPELINING")
+        await session.envelope()
+        await session.content()
+        reached.set()
+        await session.hear()
+
+    async with Server(silent) as server, Bench(msgspec.structs.replace(SETTINGS, timeout_s=7)) as bench:
+        report = bench.start(job_for(server.route))
+        await reached.wait()
+        (connection,) = bench.pool._watched
+        assert connection.deadline <= asyncio.get_running_loop().time() + 7
+        connection.expire()
+        await report
+
+
 async def test_bytes_without_a_reply_do_not_move_the_deadline() -> None:
     seen: list[float] = []
 

@@ -81,6 +81,18 @@ def test_settings_are_the_process_s_own() -> None:
     assert plan.log_as_json
 
 
+def test_each_process_is_told_what_a_qmail_host_can_say() -> None:
+    plan = plan_of(
+        '[receive]\ngreeting = "mx.test hello"\nrefused_senders = ["@bad.test"]\n[remote]\ntimeout = 9\n'
+        '[bounce]\nhost = "bounce.test"\n[qmail]\nhome = "/q"\n'
+    )
+    receive = decoded(plan, "receive", ReceiveSettings)
+    assert (receive.greeting, receive.refused_senders) == ("mx.test hello", frozenset({b"@bad.test"}))
+    assert decoded(plan, "remote", RemoteSettings).timeout_s == 9
+    assert decoded(plan, "queue", QueueSettings).bounce_host == "bounce.test"
+    assert decoded(plan, "local", LocalSettings).qmail_home == "/q"
+
+
 def test_as_the_caller_nobody_is_changed_to() -> None:
     plan = plan_of()
     assert {part.user for part in plan.parts} == {None}
