@@ -17,7 +17,8 @@ def run(main: "Callable[[list[str]], int]", code_if_broken: int) -> "NoReturn":
     """
     try:
         code = main(sys.argv)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # a caller may have closed it
+            sys.stdout.flush()
     except BaseException as error:
         said = f"{os.path.basename(sys.argv[0])}: fatal: {type(error).__name__}: {error}\n"
         os.write(2, said.encode(errors="replace"))

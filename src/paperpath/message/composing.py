@@ -174,13 +174,14 @@ class Composer:
     def _default_from(self) -> bytes:
         author = self._author
         tokens: list[Token] = [(ATOM, b"From"), (":", b"")]
+        name = None if author.name is None else _on_one_line(author.name)
         mailbox = _mailbox(author.user, author.host, must_quote(author.user))
-        if author.name is None:
+        if name is None:
             tokens += mailbox
         elif b"c" in self._letters:
-            tokens += [*mailbox, (COMMENT, author.name)]
+            tokens += [*mailbox, (COMMENT, name)]
         else:
-            tokens += [(QUOTE, author.name), ("<", b""), *mailbox, (">", b"")]
+            tokens += [(QUOTE, name), ("<", b""), *mailbox, (">", b"")]
         return self._rewritten(unlex(tokens), _ignore)
 
     def _follow_up(self, wanted: "frozenset[bytes]") -> bytes:
@@ -195,8 +196,13 @@ def _ignore(_address: bytes) -> None:
 
 
 def _mailbox(user: bytes, host: bytes | None, quoted: bool) -> "list[Token]":
-    tokens: list[Token] = [(QUOTE if quoted else ATOM, user)]
-    return tokens if host is None else [*tokens, ("@", b""), (ATOM, host)]
+    tokens: list[Token] = [(QUOTE if quoted else ATOM, _on_one_line(user))]
+    return tokens if host is None else [*tokens, ("@", b""), (ATOM, _on_one_line(host))]
+
+
+def _on_one_line(text: bytes) -> bytes:
+    """Return what somebody is called without line ends: qmail would let them begin another field."""
+    return text.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 def _date(moment: Moment) -> bytes:

@@ -112,7 +112,7 @@ class Stage:
         environment |= dict(word.replace("\\x0a", "\n").split("=", 1) for word in before)
         for name in [name for name, value in environment.items() if value == "-"]:
             del environment[name]
-        words = shlex.split(program)
+        words = [word.replace("\\x0a", "\n") for word in shlex.split(program)]
         module = words[0].replace("-", "_")
         code = (
             f"import sys; sys.path.insert(0, {str(SOURCE)!r}); sys.argv[0] = {words[0]!r}\n"
