@@ -81,7 +81,10 @@ class Local(Section, frozen=True, kw_only=True):
 class Mailboxes(Section, frozen=True, kw_only=True):
     """Domains whose mailboxes are made by `paperpath account`."""
 
-    domains: Annotated[tuple[str, ...], _about("Domains of virtual mailboxes.")] = ()
+    domains: Annotated[
+        tuple[str, ...],
+        _about("Domains of virtual mailboxes. Until the first account of one is made, its mail is put off."),
+    ] = ()
 
 
 class Relay(Section, frozen=True, kw_only=True):
@@ -137,11 +140,20 @@ class Receive(Section, frozen=True, kw_only=True):
         Meta(ge=1, le=1_000_000),
         _about("Sessions at once, over all `receive` processes.", reason="10,000 idle ones take under 200 MB"),
     ] = 10_000
+    sessions_per_address: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000),
+        _about(
+            "Sessions at once from one stranger's address (of IPv6, from one /64); each `receive` process counts its "
+            "own. Relay networks have no such limit.",
+            reason="Postfix's; its own client opens 20 to one destination",
+        ),
+    ] = 50
     command_timeout: Annotated[
         Duration,
         Meta(ge=1),
         _about(
-            "Silence after which a session is closed.",
+            "Time after which a session is closed that brought no whole command and no 64 KiB of content.",
             unit="seconds",
             reason="RFC 5321 4.5.3.2.7: at least 5 minutes",
         ),

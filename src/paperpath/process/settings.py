@@ -29,6 +29,8 @@ class ReceiveSettings(Common, frozen=True, kw_only=True):
     relay_recipients_most: int
     sessions_most: int
     """Of this process alone."""
+    sessions_per_address: int
+    """Of this process alone, from one address that may not relay."""
     command_timeout_s: int
     greeting: str = ""
     """What stands after the code in greetings; empty: ``hostname``."""

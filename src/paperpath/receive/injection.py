@@ -6,18 +6,16 @@ Anybody may connect; who it is says the kernel (SO_PEERCRED).
 import asyncio
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from paperpath.base.reply import Reply
 from paperpath.base.text import describe
 from paperpath.protocol.qmqp import answer as encode
 from paperpath.receive.parcel import Answer, Parcel
 from paperpath.receive.service import Service
+from paperpath.receive.sessions import Sessions
 from paperpath.system.channel import peer_uid
 from paperpath.telemetry.events import ProcessBroken, SessionClosed
-
-if TYPE_CHECKING:
-    from paperpath.receive.main import Sessions
 
 _TRY_LATER = Answer("Z", "Too many sessions, or the service is stopping; try again later (#4.3.2)")
 
@@ -37,7 +35,7 @@ class InjectionSession(asyncio.Protocol):
         "result",
     )
 
-    def __init__(self, service: Service, sessions: "Sessions") -> None:
+    def __init__(self, service: Service, sessions: Sessions) -> None:
         self._service, self._sessions = service, sessions
         self._sent: Answer | None = None
         self._bytes_in = 0

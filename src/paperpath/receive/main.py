@@ -3,94 +3,23 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
-from typing import Protocol
 
-from paperpath.base.reply import Reply
 from paperpath.process.child import Listeners
 from paperpath.process.directory import Directory
 from paperpath.process.settings import ReceiveSettings
 from paperpath.process.submitter import Submitter
-from paperpath.receive import replies
 from paperpath.receive.drops import Drops
 from paperpath.receive.injection import InjectionSession
 from paperpath.receive.service import Service
 from paperpath.receive.session import Session
+from paperpath.receive.sessions import Sessions
 from paperpath.telemetry.log import Log
 
 _BACKLOG = 4096
 _SWEEP_S = 5.0
 """How often sessions are looked through for silent ones: costs less than a timer a command."""
-
-
 _INJECT = "inject"
 """What the door of this host's programs is called."""
-
-
-class OpenSession(Protocol):
-    """What is asked of a session while it is open, whatever it speaks."""
-
-    last_input: float
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether ending it now would interrupt nothing."""
-
-    @property
-    def waits_for_us(self) -> bool:
-        """Whether it is our turn to say something."""
-
-    def end(self, last: Reply, result: str, /) -> None:
-        """End it."""
-
-
-class Sessions:
-    """The open sessions of this process."""
-
-    def __init__(self) -> None:
-        self.most = 0
-        self.draining = False
-        self.time: Callable[[], float] = asyncio.get_running_loop().time
-        self._open: set[OpenSession] = set()
-        self._none_open = asyncio.Event()
-        self._none_open.set()
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def add(self, session: OpenSession) -> bool:
-        """Count a session; False where it is one too many."""
-        if len(self._open) >= self.most:
-            return False
-        self._open.add(session)
-        self._none_open.clear()
-        return True
-
-    def discard(self, session: OpenSession) -> None:
-        """It ended."""
-        self._open.discard(session)
-        if not self._open:
-            self._none_open.set()
-
-    async def all_ended(self) -> None:
-        """Wait until none is open."""
-        await self._none_open.wait()
-
-    def end_silent(self, silent_s: float) -> None:
-        """End those from which nothing came for so long; one that waits for our answer is not silent."""
-        before = self.time() - silent_s
-        for session in [s for s in self._open if s.last_input < before and not s.waits_for_us]:
-            session.end(replies.TIMEOUT, "timeout")
-
-    def end_idle(self) -> None:
-        """End those between transactions."""
-        for session in [s for s in self._open if s.is_idle]:
-            session.end(replies.STOPPING, "stopping")
-
-    def end_all(self) -> None:
-        """End all."""
-        for session in list(self._open):
-            session.end(replies.STOPPING, "stopping")
 
 
 class ReceiveRole:

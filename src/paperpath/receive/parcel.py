@@ -49,7 +49,7 @@ _name_of = lru_cache(maxsize=1000)(user_name)
 class Parcel:
     """Takes the bytes of one request; ``on_answer`` is called once, when it has ended and its fate is known."""
 
-    __slots__ = ("_gatherer", "_machine", "_on_answer", "_service", "_spooling_failed", "ended", "uid")
+    __slots__ = ("_gatherer", "_machine", "_on_answer", "_service", "_spooling_failed", "_ticket", "ended", "uid")
 
     def __init__(self, service: Service, uid: int, on_answer: OnAnswer) -> None:
         settings = service.settings
@@ -59,6 +59,7 @@ class Parcel:
         )
         self._gatherer = Gatherer(settings.spool)
         self._spooling_failed = False
+        self._ticket = 0
         self.uid = uid
         self.ended = False
         """Whether the request is complete, and we have to answer."""
@@ -69,9 +70,9 @@ class Parcel:
             self._handle(event)
 
     def drop(self) -> None:
-        """Nothing more will come: forget what came, unless the queue is being asked to take it."""
-        if not self.ended:
-            self._gatherer.drop()
+        """Nobody waits for an answer any more: forget what came, unless the queue was asked already to take it."""
+        self._gatherer.drop()
+        self._service.submitter.withdraw(self._ticket)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, MessagePart):
@@ -119,6 +120,8 @@ class Parcel:
             return
         recipients, service = request.recipients, self._service
 
+        self._ticket = service.submitter.next_ticket()
+
         def answered(answer: Accepted | NotAccepted) -> None:
             if isinstance(answer, Accepted):
                 self._answer(Answer("K", f"ok {int(now())} qp {show_id(answer.message)}", len(recipients)))
@@ -126,7 +129,7 @@ class Parcel:
                 self._answer(_NO_ROOM if answer.storage_full else _TRY_LATER)
 
         submit = Submit(
-            ticket=service.submitter.next_ticket(),
+            ticket=self._ticket,
             sender=allowed_sender(service, self.uid, request.sender),
             recipients=recipients,
             trace=self._trace(recipients),

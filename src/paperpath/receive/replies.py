@@ -13,5 +13,7 @@ TRY_LATER = reply(451, "4.3.0", "The message could not be stored just now, try a
 NO_ROOM = reply(452, "4.3.1", "There is no room for the message just now, try again later")
 TIMEOUT = reply(421, "4.4.2", "Nothing came for too long, closing")
 TOO_MANY_SESSIONS = reply(421, "4.3.2", "Too many sessions, try again later")
+TOO_MANY_FROM_ADDRESS = reply(421, "4.7.0", "Too many sessions from your address, try again later")
+TOO_MANY_UNKNOWN = reply(421, "4.7.0", "Too many recipients that do not exist, try again later")
 STOPPING = reply(421, "4.3.2", "The service is stopping, try again later")
 INTERNAL = reply(421, "4.3.0", "Internal error, try again later")

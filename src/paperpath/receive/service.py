@@ -2,6 +2,7 @@
 
 import ipaddress
 from functools import lru_cache
+from typing import NamedTuple
 
 from paperpath.process.directory import Directory
 from paperpath.process.settings import ReceiveSettings
@@ -12,6 +13,25 @@ from paperpath.telemetry.log import Log
 _PEERS_REMEMBERED = 10_000
 
 
+_IPV6_SITE_BITS = 64
+"""What one customer has at least (RFC 6177): its addresses are not counted one by one."""
+
+
+class Client(NamedTuple):
+    """What the address of a client tells."""
+
+    relay: bool
+    """Whether it is in ``[relay] networks``."""
+    network: str
+    """What its sessions are counted by, an IPv4 address or an IPv6 network; empty: they are not."""
+
+
+def _network(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    if address.version == 4:
+        return str(address)
+    return str(ipaddress.ip_network((int(address), _IPV6_SITE_BITS), strict=False))
+
+
 class Service:
     """Shared by all sessions; replaced as a whole when the settings change, so that a session sees one set only."""
 
@@ -19,18 +39,20 @@ class Service:
         self.settings = settings
         self.submitter, self.directory, self.log = submitter, directory, log
         self.hostname = settings.hostname.encode()
-        networks = [ipaddress.ip_network(network) for network in settings.relay_networks]
+        relay_networks = [ipaddress.ip_network(network) for network in settings.relay_networks]
 
         @lru_cache(maxsize=_PEERS_REMEMBERED)
-        def may_relay(peer: str) -> bool:
+        def client(peer: str) -> Client:
             try:
                 address = ipaddress.ip_address(peer)
             except ValueError:
-                return False
-            mapped = getattr(address, "ipv4_mapped", None) or address
-            return any(mapped in network for network in networks)
+                return Client(relay=False, network="")
+            address = getattr(address, "ipv4_mapped", None) or address
+            if any(address in network for network in relay_networks):
+                return Client(relay=True, network="")
+            return Client(relay=False, network=_network(address))
 
-        self.may_relay = may_relay
+        self.client = client
         size = settings.message_size_bytes
         greeting = settings.greeting.encode() or self.hostname
         self.for_strangers = ServerConfig(greeting, size, settings.recipients_most)

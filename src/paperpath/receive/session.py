@@ -5,7 +5,7 @@ The machine says what comes next and in what order; this says yes or no, keeps t
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from paperpath.base.ids import show_id
 from paperpath.base.reply import Reply, reply
@@ -31,16 +31,24 @@ from paperpath.protocol.smtp_server import (
 from paperpath.receive import replies
 from paperpath.receive.gatherer import Gatherer
 from paperpath.receive.service import Service
+from paperpath.receive.sessions import Sessions
 from paperpath.system.clock import now
 from paperpath.telemetry.events import MessageRefused, ProcessBroken, SessionClosed, StorageFull
 from paperpath.wire.accounts import Found, NotFound
 from paperpath.wire.intake import Accepted, NotAccepted, Submit
 
-if TYPE_CHECKING:
-    from paperpath.receive.main import Sessions
-
 _BUFFERED_MOST_BYTES = 64 * 1024
 """Pipelined input that waits behind an open question before reading stops."""
+
+_PROGRESS_BYTES = 64 * 1024
+"""Input that counts as getting on where it completes no command: a client that sends less than this in the time a
+command may take holds its session open, and does nothing else."""
+
+UNKNOWN_RECIPIENTS_MOST = 20
+"""Recipients that do not exist before the session ends: as many as faulty commands.  Who tries names from a list has
+to connect again for every twenty; a list with more dead addresses than that gets through in several sessions."""
+
+_NOT_SPOOLED = "the message could not be spooled"
 
 
 class Session(asyncio.Protocol):
@@ -56,23 +64,27 @@ class Session(asyncio.Protocol):
         "_messages",
         "_paused",
         "_peer",
+        "_progress_at",
         "_recipients",
         "_service",
         "_service_name",
         "_sessions",
         "_started",
+        "_ticket",
         "_transport",
+        "_unknown",
         "last_input",
         "relay",
         "result",
     )
 
-    def __init__(self, service: Service, name: str, sessions: "Sessions") -> None:
+    def __init__(self, service: Service, name: str, sessions: Sessions) -> None:
         self._service, self._service_name, self._sessions = service, name, sessions
         self._gatherer: Gatherer | None = None
         self._events: deque[Event] = deque()
         self._handling = self._paused = self._choked = self._input_ended = False
-        self._messages = self._recipients = 0
+        self._messages = self._recipients = self._unknown = self._ticket = 0
+        self._progress_at = _PROGRESS_BYTES
         self.result = "closed"
 
     # The connection
@@ -83,23 +95,32 @@ class Session(asyncio.Protocol):
         self._started = self.last_input = self._sessions.time()
         address = transport.get_extra_info("peername")
         self._peer = address[0] if isinstance(address, tuple) else "local"
-        self.relay = self._service.may_relay(self._peer)
-        config = self._service.for_relays if self.relay else self._service.for_strangers
-        self._machine = ServerSession(config)
-        if self._sessions.add(self):
+        service = self._service
+        self.relay, network = service.client(self._peer)
+        self._machine = ServerSession(service.for_relays if self.relay else service.for_strangers)
+        if network and self._sessions.count_from(network) >= service.settings.sessions_per_address:
+            self._turn_away(replies.TOO_MANY_FROM_ADDRESS)
+        elif self._sessions.add(self, network):
             self._flush()
         else:
-            self._machine.take_output()
-            self.end(replies.TOO_MANY_SESSIONS, "refused")
+            self._turn_away(replies.TOO_MANY_SESSIONS)
+
+    def _turn_away(self, last: Reply) -> None:
+        self._machine.take_output()  # instead of the greeting
+        self.end(last, "refused")
 
     def data_received(self, data: bytes) -> None:
         """Feed the machine."""
-        self.last_input = self._sessions.time()
-        self._go_on(self._machine.receive(data))
-        if self._machine.question is not None and self._machine.buffered_bytes > _BUFFERED_MOST_BYTES:
-            self._paused = True
-            self._transport.pause_reading()
-        if self._sessions.draining and self.is_idle:
+        machine = self._machine
+        self._go_on(machine.receive(data))
+        if machine.bytes_in >= self._progress_at:
+            self._progress_at = machine.bytes_in + _PROGRESS_BYTES
+            self.last_input = self._sessions.time()
+        if machine.question is not None:
+            if machine.buffered_bytes > _BUFFERED_MOST_BYTES:
+                self._paused = True
+                self._transport.pause_reading()
+        elif self._sessions.draining and self.is_idle:
             self.end(replies.STOPPING, "stopping")
 
     def pause_writing(self) -> None:
@@ -122,9 +143,7 @@ class Session(asyncio.Protocol):
         """Write the session's one line."""
         self._sessions.discard(self)
         machine = self._machine
-        # A message that the queue is being asked to take keeps its content until it answers.
-        if not isinstance(machine.question, ContentEnd):
-            self._drop_content()
+        self._drop_content()
         machine.abort(replies.STOPPING)
         self._service.log.emit(
             SessionClosed(
@@ -161,19 +180,18 @@ class Session(asyncio.Protocol):
     # Events
 
     def _go_on(self, events: list[Event]) -> None:
-        """Handle events, in order; handling one may bring more (answers come back through here)."""
-        self._events.extend(events)
-        if self._handling:
-            return
+        """Handle events, in order; those that handling one brings come last."""
+        waiting = self._events
+        waiting.extend(events)
         self._handling = True
         try:
-            while self._events:
-                event = self._events.popleft()
+            while waiting:
+                event = waiting.popleft()
                 _HANDLERS[type(event)](self, event)
         except Exception as error:  # a defect of ours ends this session, and nothing else
             self._service.log.emit(ProcessBroken(where="session", error=describe(error)))
             self.result = "error"
-            self._events.clear()
+            waiting.clear()
             self._machine.abort(replies.INTERNAL)
             self._flush()
             self._transport.close()
@@ -183,15 +201,27 @@ class Session(asyncio.Protocol):
 
     def _flush(self) -> None:
         output = self._machine.take_output()
-        if output and not self._transport.is_closing():
-            self._transport.write(output)
+        if output:
+            self.last_input = self._sessions.time()
+            if not self._transport.is_closing():
+                self._transport.write(output)
 
     def _answer(self, given: Reply) -> None:
-        self._go_on(self._machine.answer(given))
+        events = self._machine.answer(given)
+        if self._handling:
+            self._events.extend(events)
+        else:
+            self._go_on(events)
+            self._go_on_reading()
+
+    def _go_on_reading(self) -> None:
+        """After an answer that had to be waited for: do what waited with the client."""
         if self._machine.question is not None or self._transport.is_closing():
             return
         if self._input_ended:
             self._transport.close()
+        elif self._sessions.draining and self.is_idle:
+            self.end(replies.STOPPING, "stopping")
         elif self._paused:
             self._paused = False
             if not self._choked:
@@ -216,9 +246,17 @@ class Session(asyncio.Protocol):
         if isinstance(answer, Found):
             self._answer(replies.RECIPIENT_OK)
         elif isinstance(answer, NotFound):
-            self._refuse(replies.NO_SUCH_RECIPIENT, event.address, "no such account")
+            self._unknown_recipient(event)
         else:
             self._refuse(replies.RECIPIENT_UNKNOWN_NOW, event.address, answer.reason)
+
+    def _unknown_recipient(self, event: RecipientGiven) -> None:
+        self._unknown += 1
+        if self._unknown <= UNKNOWN_RECIPIENTS_MOST or self.relay:
+            self._refuse(replies.NO_SUCH_RECIPIENT, event.address, "no such account")
+        else:
+            self.result = "unknown recipients"
+            self._refuse(replies.TOO_MANY_UNKNOWN, event.address, "too many recipients that do not exist")
 
     def _content_start(self, _event: ContentStart) -> None:
         self._gatherer = Gatherer(self._service.settings.spool)
@@ -230,22 +268,35 @@ class Session(asyncio.Protocol):
         try:
             self._gatherer.add(event.data)
         except OSError as error:
-            self._service.log.emit(StorageFull(error=f"spooling a large message: {error.strerror}"))
-            self._drop_content()
+            self._spooling_failed(error)
+
+    def _spooling_failed(self, error: OSError) -> None:
+        self._service.log.emit(StorageFull(error=f"spooling a large message: {error.strerror}"))
+        self._drop_content()
 
     def _content_end(self, event: ContentEnd) -> None:
         gatherer = self._gatherer
-        if gatherer is None:  # spooling failed on the way
-            self._refuse(replies.NO_ROOM, None, "the message could not be spooled")
+        if gatherer is None:
+            self._refuse(replies.NO_ROOM, None, _NOT_SPOOLED)
             return
-        content, descriptor = gatherer.finish()
-        if gatherer.is_looping(content):
+        try:
+            content, descriptor = gatherer.finish()
+            is_looping = gatherer.is_looping(content)
+        except OSError as error:
+            self._spooling_failed(error)
+            self._refuse(replies.NO_ROOM, None, _NOT_SPOOLED)
+            return
+        if is_looping:
             self._drop_content()
             self._refuse(replies.LOOPING, None, "too many Received and Delivered-To fields")
-            return
+        else:
+            self._submit(event, content, descriptor)
+
+    def _submit(self, event: ContentEnd, content: bytes, descriptor: int | None) -> None:
         machine, submitter = self._machine, self._service.submitter
+        self._ticket = submitter.next_ticket()
         submit = Submit(
-            ticket=submitter.next_ticket(),
+            ticket=self._ticket,
             sender=machine.sender or b"",
             recipients=tuple(machine.recipients),
             trace=self._trace(),
@@ -273,6 +324,7 @@ class Session(asyncio.Protocol):
         )
 
     def _submitted(self, answer: Accepted | NotAccepted) -> None:
+        self._ticket = 0
         self._drop_content()
         if isinstance(answer, Accepted):
             self._messages += 1
@@ -282,13 +334,14 @@ class Session(asyncio.Protocol):
             self._refuse(replies.NO_ROOM, None, "the store is full")
         else:
             self._refuse(replies.TRY_LATER, None, "the queue did not take it")
-        if self._sessions.draining and self.is_idle:
-            self.end(replies.STOPPING, "stopping")
 
     def _dropped(self, _event: TransactionDropped) -> None:
         self._drop_content()
 
     def _drop_content(self) -> None:
+        if self._ticket:
+            self._service.submitter.withdraw(self._ticket)
+            self._ticket = 0
         if self._gatherer is not None:
             self._gatherer.drop()
             self._gatherer = None

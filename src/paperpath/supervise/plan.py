@@ -155,6 +155,7 @@ def _receive(config: Config, users: _Users, processes: int, *, takes_drops: bool
         recipients_most=config.receive.recipients,
         relay_recipients_most=config.receive.relay_recipients,
         sessions_most=max(1, config.receive.sessions // processes),
+        sessions_per_address=config.receive.sessions_per_address,
         command_timeout_s=config.receive.command_timeout,
         greeting=config.receive.greeting,
         refused_senders=frozenset(map(as_bytes, config.receive.refused_senders)),
