@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 import msgspec
 
@@ -104,12 +104,24 @@ class _Life(Generic[S]):
     async def _serve(self, control: socket.socket) -> None:
         last = Drain(_GRACE_WITHOUT_SUPERVISOR_S)
         channel = Channel(control, FromSupervisor, self._take, lambda _: self._commands.put_nowait(last))
+        configured = False
         while not isinstance(command := await self._commands.get(), Drain):
-            await self._configure(channel, *command)
+            refused = await self._configure(*command)
+            channel.send(Ready() if refused is None else Rejected(refused))
+            if refused is not None and not configured:
+                self._give_up(channel)
+            configured = True
         await self._role.drain(command.grace_s)
         self._log.flush()
 
-    async def _configure(self, channel: Channel, frame: Configure, listeners: Listeners) -> None:
+    def _give_up(self, channel: Channel) -> NoReturn:
+        """End, to be started again: without settings there is nothing to do, and the reason may pass."""
+        channel.flush()
+        self._log.flush()
+        sys.exit(_EXIT_BROKEN)
+
+    async def _configure(self, frame: Configure, listeners: Listeners) -> str | None:
+        """Put settings in force; return None, or why that cannot be."""
         try:
             settings = self._decode(frame.settings)
             self._log.as_json = settings.log_as_json
@@ -120,9 +132,8 @@ class _Life(Generic[S]):
         except (ValueError, OSError) as error:
             for _, sock in listeners:
                 sock.close()
-            channel.send(Rejected(describe(error)))
-        else:
-            channel.send(Ready())
+            return describe(error)
+        return None
 
 
 def run_role(name: str, settings_type: type[S], make: Callable[[Log], Role[S]], *, confined: bool = True) -> None:

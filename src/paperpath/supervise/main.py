@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Coroutine
+from typing import Any
 
 from paperpath.config.endpoints import Tcp
 from paperpath.config.load import load
@@ -14,7 +16,7 @@ from paperpath.config.program_values import write_values
 from paperpath.config.qmail import after_change, after_hup, session_state, with_control
 from paperpath.process.child import new_log, report_broken, run_loop
 from paperpath.supervise.child import Child
-from paperpath.supervise.plan import Door, Plan, PlanError, make_plan
+from paperpath.supervise.plan import Door, Part, Plan, PlanError, make_plan
 from paperpath.system.clock import monotonic
 from paperpath.system.dropped import make_drop_folder
 from paperpath.system.listeners import listen_tcp, listen_unix, lock_file
@@ -29,8 +31,9 @@ _HUP, _CONTROL = "SIGHUP", "control"
 
 _WATCH_S = 1.0
 """How old a change of those files may grow before it counts."""
-_STOP_ORDER = ("receive", "queue", "remote", "local")
-"""Who drains first: nothing new comes in, then nothing goes out to agents, then they have nothing to do."""
+_STOP_ORDER = (("receive", 1 / 3), ("queue", 9 / 10), ("remote", 1), ("local", 1))
+"""Who drains first, and which part of the grace is over when it must have ended: nothing new comes in, then nothing
+goes out to agents, then they have nothing to do.  A client that is silent takes no time from the deliveries."""
 
 
 def serve(path: str) -> int:
@@ -57,6 +60,7 @@ class Supervisor:
         self._sockets: dict[str, socket.socket] = {}
         self._children: list[Child] = []
         self._orders: asyncio.Queue[str] = asyncio.Queue()
+        self._change: asyncio.Task[None] | None = None
         self._stopping = False
 
     async def run(self) -> int:
@@ -103,21 +107,21 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._orders.put_nowait, _HUP)
 
     def _ordered(self, signal_name: str) -> None:
-        """A second TERM means now."""
+        """A change that is under way is given up.  A second TERM means now."""
         if self._stopping:
             for child in self._children:
                 child.kill()
+        self._stopping = True
+        if self._change is not None:
+            self._change.cancel()
         self._orders.put_nowait(signal_name)
 
     async def _serve(self) -> int:
         self._children = [Child(part, self._sockets, self._log) for part in self._plan.parts]
         starting, watching = asyncio.create_task(self._wait_ready()), asyncio.create_task(self._watch_control())
         while (order := await self._orders.get()) in {_HUP, _CONTROL}:
-            if order == _HUP:
-                await self._reload()
-            else:
-                await self._control_changed()
-        self._stopping = True
+            if not self._stopping:
+                await self._carry_out(self._reload() if order == _HUP else self._control_changed())
         starting.cancel()
         watching.cancel()
         await self._stop(order)
@@ -129,6 +133,15 @@ class Supervisor:
         listeners = ", ".join(door.name for door in self._plan.doors if " " in door.name)
         self._log.emit(events.ServiceReady(listeners=listeners, privileges=self._plan.privileges))
         notify("READY=1")
+
+    async def _carry_out(self, change: Coroutine[Any, Any, None]) -> None:
+        """Wait for a change of settings, and survive it; TERM ends it."""
+        self._change = asyncio.create_task(change)
+        await asyncio.wait((self._change,))
+        if not self._change.cancelled() and (error := self._change.exception()) is not None:
+            context = {"message": "changing settings", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
+        self._change = None
 
     async def _reload(self) -> None:
         """Read the file again and tell everybody; what cannot be put in force leaves the former settings."""
@@ -144,8 +157,9 @@ class Supervisor:
             self._tell_programs()
             self._log.as_json = plan.log_as_json
             self._log.emit(events.ServiceReloaded(file=self._path))
-        self._close_unused(self._plan)
-        notify("READY=1")
+        finally:
+            self._close_unused(self._plan)
+            notify("READY=1")
 
     async def _watch_control(self) -> None:
         """Notice what an administrator of qmail changes without telling anybody, as that host's programs would."""
@@ -175,18 +189,33 @@ class Supervisor:
             self._log.emit(events.ServiceReloaded(file=f"{former.qmail.home}/control"))
 
     async def _go_over_to(self, plan: Plan) -> None:
+        """Put a plan in force in every process.  Raises PlanError where one cannot take its part: then all go back."""
         if plan.config.paths != self._plan.config.paths:
             raise PlanError("[paths] cannot change while the service runs: restart it")
         wanted = {part.name: part for part in plan.parts}
-        for child in list(self._children):
-            if child.part.name in wanted:
-                reason = await child.configure(wanted.pop(child.part.name))
-                if reason is not None:
-                    raise PlanError(f"{child.part.name}: {reason}")
-            else:
-                self._children.remove(child)
-                await child.stop(plan.grace_s)
-        self._children += [Child(part, self._sockets, self._log) for part in wanted.values()]
+        kept = [child for child in self._children if child.part.name in wanted]
+        leaving = [child for child in self._children if child.part.name not in wanted]
+        over: list[tuple[Child, Part]] = []
+        added: list[Child] = []
+        try:
+            for child in kept:
+                former = child.part
+                _check(child, await child.configure(wanted.pop(former.name)))
+                over.append((child, former))
+            added += [Child(part, self._sockets, self._log) for part in wanted.values()]
+            self._children += added
+            for child in added:
+                _check(child, await child.ready_soon())
+        except Exception:
+            await asyncio.gather(*(child.go_back(former) for child, former in over))
+            await self._let_go(added, self._plan.grace_s)
+            raise
+        await self._let_go(leaving, plan.grace_s)
+
+    async def _let_go(self, children: list[Child], grace_s: float) -> None:
+        """Drain processes that are not wanted any more; where that is broken off, the end of the service ends them."""
+        await asyncio.gather(*(child.stop(grace_s) for child in children))
+        self._children = [child for child in self._children if child not in children]
 
     def _close_unused(self, plan: Plan) -> None:
         for name in self._sockets.keys() - {door.name for door in plan.doors}:
@@ -196,11 +225,16 @@ class Supervisor:
         began, grace = monotonic(), float(self._plan.grace_s)
         notify("STOPPING=1")
         self._log.emit(events.ServiceStopping(signal=order))
-        for role in _STOP_ORDER:
-            left = max(0.0, grace - (monotonic() - began))
+        for role, share in _STOP_ORDER:
+            left = max(0.0, grace * share - (monotonic() - began))
             await asyncio.gather(*(child.stop(left) for child in self._children if child.part.role == role))
         self._log.emit(events.ServiceStopped(duration_s=monotonic() - began))
         self._log.flush()
+
+
+def _check(child: Child, reason: str | None) -> None:
+    if reason is not None:
+        raise PlanError(f"{child.part.name}: {reason}")
 
 
 async def _until_ready(child: Child) -> None:

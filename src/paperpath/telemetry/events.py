@@ -73,6 +73,16 @@ class ProcessEnded(Event, frozen=True):
     restart_s: float
 
 
+class SettingsRejected(Event, frozen=True):
+    """A process that was started cannot work with its settings; it ends and is started again, later each time."""
+
+    name: ClassVar[str] = "process.settings-rejected"
+    level: ClassVar[Level] = "alert"
+    advice: ClassVar[str] = "What this process does is not done meanwhile: mend what the reason names, then send HUP."
+    role: str
+    reason: str
+
+
 class ProcessBroken(Event, frozen=True):
     """An error that this program does not expect; the process ends or drops what it was doing."""
 

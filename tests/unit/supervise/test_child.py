@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -7,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -20,12 +21,17 @@ from paperpath.telemetry.log import Log
 STUB = Path(__file__).with_name("stub.py")
 
 
+def part(settings: bytes, *doors: str) -> Part:
+    return Part("receive-1", "receive", None, settings, doors)
+
+
 class Stage:
     """Starts stubs instead of processes of ours, and keeps the log."""
 
     def __init__(self) -> None:
         self.behaviour = "ready"
         self.started: list[tuple[str, str | None]] = []
+        self.written: list[bytes] = []
         self.lines: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.log = Log("supervise", self._write, lambda: 0.0, as_json=True)
         self._children: list[Child] = []
@@ -59,6 +65,7 @@ class Stage:
             await child.stop(0)
 
     def _write(self, data: bytes) -> None:
+        self.written += data.splitlines()
         for line in data.splitlines():
             self.lines.put_nowait(json.loads(line))
 
@@ -160,8 +167,118 @@ async def test_settings_that_are_taken_stay_over_a_restart(stage: Stage) -> None
     assert await child.configure(later) is None
     stage.behaviour = "rejects"
     os.kill((await stage.line("process.started"))["pid"], signal.SIGKILL)
-    assert await child.ready() == "SIGKILL"
+    assert (await stage.line("process.ended"))["how"] == "SIGKILL"
     assert await child.ready() == "later on "
+
+
+async def test_every_answer_is_to_its_own_question(stage: Stage) -> None:
+    stage.behaviour = "once"
+    child = stage.child()
+    first, second = await asyncio.gather(child.ready(), child.configure(part(b"second")))
+    assert (first, second) == (None, "second on ")
+
+
+async def test_first_settings_that_are_refused_are_news(stage: Stage) -> None:
+    stage.behaviour = "rejects"
+    child = stage.child()
+    assert await child.ready() == "one on "
+    line = await stage.line("process.settings-rejected")
+    assert (line["role"], line["reason"]) == ("receive-1", "one on ")
+
+
+async def test_later_settings_that_are_refused_are_for_whoever_asked(stage: Stage) -> None:
+    stage.behaviour = "once"
+    child = stage.child()
+    assert await child.ready() is None
+    await child.configure(part(b"later"))
+    assert [json.loads(line)["event"] for line in stage.written] == ["process.started"]
+
+
+async def test_process_that_does_not_answer_is_told_its_former_settings_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.behaviour = "late"
+    child = stage.child(b"former")
+    assert await child.ready() is None
+    with monkeypatch.context() as hurry:
+        hurry.setattr(module, "_ANSWER_MOST_S", 0.01)
+        assert await child.configure(part(b"later")) == "no answer within 0.01 s"
+    assert child.part.settings == b"former"
+    assert await child.configure(part(b"last")) == "former later former last"
+
+
+async def test_settings_mended_while_a_process_ends_over_the_former_are_taken(stage: Stage) -> None:
+    stage.behaviour = "picky"
+    child = stage.child(b"bad")
+    assert await child.configure(part(b"good")) is None
+    assert (await stage.line("process.ended"))["how"] == "exit 111"
+    assert len(stage.started) == 2
+    assert child.part.settings == b"good"
+
+
+async def test_process_goes_back(stage: Stage) -> None:
+    stage.behaviour = "thrice"
+    child = stage.child(b"former")
+    assert await child.ready() is None
+    assert await child.configure(part(b"later")) is None
+    await child.go_back(part(b"former"))
+    assert await child.configure(part(b"last")) == "former later former last"
+
+
+async def test_process_that_does_not_go_back_is_started_again_with_its_former_settings(stage: Stage) -> None:
+    stage.behaviour = "twice"
+    child = stage.child(b"former")
+    assert await child.ready() is None
+    assert await child.configure(part(b"later")) is None
+    stage.behaviour = "picky"
+    await child.go_back(part(b"good"))
+    assert (await stage.line("process.ended"))["how"] == "SIGKILL"
+    assert await child.ready() is None
+
+
+async def test_door_that_is_gone_is_an_end_like_others(stage: Stage) -> None:
+    sockets: dict[str, socket.socket] = {}
+    child = Child(Part("receive-1", "receive", None, b"one", ("smtp",)), sockets, stage.log)
+    end = await stage.line("process.ended")
+    assert end["how"].startswith("could not be started: KeyError: 'smtp'")
+    with socket.socket() as sockets["smtp"]:
+        while await child.ready() is not None:
+            pass
+    await child.stop(30)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), RuntimeError("can't start")])
+async def test_start_that_fails_is_tried_again(stage: Stage, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail() -> NoReturn:
+        raise error
+
+    child = stage.child()
+    assert await child.ready() is None
+    with monkeypatch.context() as full:
+        full.setattr(socket, "socketpair", fail)
+        os.kill((await stage.line("process.started"))["pid"], signal.SIGKILL)
+        ends = [(await stage.line("process.ended"))["how"] for _ in range(3)]
+    assert [str(error) in end for end in ends] == [False, True, True]
+    while await child.ready() is not None:
+        pass
+
+
+async def test_settings_that_cannot_be_told_are_refused(stage: Stage) -> None:
+    child = stage.child(b"former")
+    assert await child.ready() is None
+    reason = await child.configure(part(b"later", "gone"))
+    assert reason is not None and "KeyError: 'gone'" in reason
+    assert child.part.settings == b"former"
+    assert (await stage.line("process.ended"))["how"] == "SIGKILL"
+    assert await child.ready() is None
+
+
+async def test_signal_without_a_name_is_a_number(stage: Stage) -> None:
+    child = stage.child()
+    assert await child.ready() is None
+    os.kill((await stage.line("process.started"))["pid"], signal.SIGRTMIN + 1)
+    assert (await stage.line("process.ended"))["how"] == f"signal {signal.SIGRTMIN + 1}"
+    assert await child.ready() is None
 
 
 @pytest.mark.parametrize("how", [lambda child: child.stop(0.0), lambda child: child.stop(0.01)])

@@ -13,7 +13,8 @@ LOADED = {
     "process": {"child", "settings"},
     "supervise": {"child", "main", "plan"},
     "system": {
-        "channel", "clock", "dropped", "kernel", "listeners", "notify", "output", "privileges", "spawn", "users",
+        "channel", "clock", "confine", "dropped", "kernel", "listeners", "notify", "output", "privileges", "spawn",
+        "users",
     },
     "telemetry": {"event", "events", "log"},
     "wire": {"frame", "supervision"},
