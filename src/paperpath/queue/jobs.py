@@ -78,8 +78,8 @@ def admit(
     groups: dict[Key, _Group] = {}
     routed: list[NewRecipient] = []
     sender = consignment.sender
-    for number, recipient in enumerate(recipients):
-        found = route(table, recipient)
+    # Routed before any place is taken: what goes wrong in routing leaves nothing behind.
+    for number, found in enumerate([route(table, recipient) for recipient in recipients]):
         key = (found.channel, found.destination)
         group = groups.get(key)
         if group is None:
