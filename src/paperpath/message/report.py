@@ -185,9 +185,9 @@ def _text_part(hostname: bytes, failures: Sequence[Failure], *, double: bool, wh
 
 def _recipient_paragraph(failure: Failure) -> bytes:
     address = _cut(show(failure.address.replace(b"\n", b"_")))
-    # An empty line in its place would end the paragraph.
-    reason = _cut(one_line(failure.text)) or b"No reason was given."
-    return b"<%b>:\n%b" % (address, reason)
+    lines = b"\n".join(_cut(one_line(line)) for line in failure.text.split("\n")).strip(b"\n")
+    # An empty line would end the paragraph: reference 11.1.
+    return b"<%b>:\n%b" % (address, lines.replace(b"\n\n", b"\n/") or b"No reason was given.")
 
 
 def _cut(text: str) -> bytes:

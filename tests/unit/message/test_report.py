@@ -298,6 +298,24 @@ def test_long_addresses_are_cut_between_characters(address: bytes) -> None:
     assert body_bytes(raw, 1).decode()
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("one\ntwo", b"one\ntwo"),
+        ("one\n", b"one"),
+        ("one\n\ntwo\n \n\n", b"one\n/two"),
+        ("one\n\n\ntwo", b"one\n/\ntwo"),
+        ("one\n\n\n\ntwo", b"one\n/\n/two"),
+        ("\n\none", b"one"),
+        ("\n \n", b"No reason was given."),
+    ],
+)
+def test_reason_keeps_its_lines_and_stays_one_paragraph(text: str, shown: bytes) -> None:
+    raw = report(Failure(address=b"joe@x", status="5.0.0", text=text, host="", diagnostic=""))
+    recipients, _ = qsbmf(body_bytes(raw, 1))
+    assert recipients == [(b"joe@x", shown)]
+
+
 @given(st.binary(max_size=1000), st.text(max_size=3000))
 def test_lines_of_ours_are_bounded(address: bytes, text: str) -> None:
     raw = report(Failure(address=address, status="5.0.0", text=text, host=text, diagnostic=text))
