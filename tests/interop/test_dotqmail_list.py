@@ -38,7 +38,7 @@ def user() -> Iterator[pwd.struct_passwd]:
     found = pwd.getpwnam(name)
     shutil.chown(folder / name, found.pw_uid, found.pw_gid)
     yield found
-    subprocess.run([require_peer("userdel"), name], check=True)
+    subprocess.run([require_peer("userdel"), "--force", name], check=True)
     shutil.rmtree(folder)
 
 

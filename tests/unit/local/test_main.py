@@ -152,7 +152,7 @@ def system_user() -> Iterator[pwd.struct_passwd]:
     for path in (home, *home.rglob("*")):
         shutil.chown(path, user.pw_uid, user.pw_gid)
     yield user
-    subprocess.run([require_peer("userdel"), name], check=True)
+    subprocess.run([require_peer("userdel"), "--force", name], check=True)
     shutil.rmtree(folder)
 
 
