@@ -1,4 +1,4 @@
-"""What the tests of `queue` share: settings, work, a log that can be waited for, agents and `local` played by a test."""
+"""What the tests of `queue` share: settings, work, a log to wait for, agents and `local` played by a test."""
 
 import asyncio
 import os
