@@ -93,6 +93,10 @@ BARS: Final = (
         what="one message to 100,000 recipients: delivered to `smtp-sink`",
         figure="recipients_per_s", peer=None, at_least=3000, aim=8000, unit="/s",
     ),
+    Bar(
+        what="one `sendmail` call, against an empty `python3 -I -S`",
+        figure="sendmail_times", peer=None, at_least=3, aim=2, less_is_better=True,
+    ),
 )  # fmt: skip
 
 

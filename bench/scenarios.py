@@ -12,6 +12,7 @@ from statistics import median
 from typing import Final
 
 from bench import bulk, load, measure
+from bench import sendmail as sendmail_program
 from bench.machine import BUSY_LOAD
 from bench.peers import SINK_DOMAIN, Job, Running, Server
 from bench.sessions import idle_sessions
@@ -132,6 +133,14 @@ def backlog(server: Server, _sink: Sink, scale: Scale) -> Figures:
     return {"backlog_bytes": held_bytes, "backlog_slowdown": without / slowed}
 
 
+def sendmail(server: Server, _sink: Sink, scale: Scale) -> Figures:
+    """One call of the `sendmail` program, with nothing else going on, against an empty Python."""
+    with server.running(Job()) as running:
+        send_and_await(running, scale.warm_up)
+        time.sleep(scale.idle_s)
+        return sendmail_program.measure(running, max(20, scale.messages // 50))
+
+
 def send_and_await(running: Running, messages: int, remote: Running | None = None) -> tuple[float, float]:
     """Send mail and wait until all of it is delivered, to the mailbox or to `remote`.
 
@@ -177,4 +186,5 @@ SCENARIOS: Final = (
         name="recipients", about="one message to many", servers=(PAPERPATH, POSTFIX), measure=recipients, turns_most=3
     ),
     Scenario(name="backlog", about="a million deferred", servers=(PAPERPATH,), measure=backlog, turns_most=1),
+    Scenario(name="sendmail", about="one sendmail call", servers=(PAPERPATH,), measure=sendmail),
 )

@@ -31,6 +31,7 @@ PACKAGES: Final = {
     "postfix": "postfix",
     "postmulti": "postfix",
     "ps": "procps",
+    "s-nail": "s-nail",
     "sendmail": "postfix",
     "setpriv": "util-linux",
     "smtp-sink": "postfix",

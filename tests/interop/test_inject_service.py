@@ -12,7 +12,7 @@ import paperpath.config.control
 import paperpath.system.kernel  # noqa: F401  (loaded late, and not any more by a child that is another user)
 from paperpath.inject import sendmail
 from paperpath.protocol.netstring import netstring
-from tests.peers import require_root
+from tests.peers import require_peer, require_root
 from tests.service import ACCOUNT, HOSTNAME, Service, running_service
 
 MESSAGE = f"To: {ACCOUNT}\nSubject: from a program\n\nbody\n".encode()
@@ -212,3 +212,18 @@ def list_as(uid: int, folder: Path) -> int:
         ["ls", folder], user=uid, extra_groups=[], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     return done.returncode
+
+
+def test_s_nail_sends_through_sendmail(service: Service) -> None:
+    nail = require_peer("s-nail")
+    since = service.mark()
+    subprocess.run(
+        [nail, "-n", "-s", "by s-nail", "-S", f"mta={service.folder}/bin/sendmail", "-r", "me@there.test", ACCOUNT],
+        input=b"hello\n.\nworld\n",
+        env={"PAPERPATH_CONFIG": str(service.config), "HOME": str(service.folder), "PATH": os.defpath, "LC_ALL": "C"},
+        check=True,
+        capture_output=True,
+    )
+    message = arrived(service, since)
+    assert message.startswith(b"Return-Path: <me@there.test>\n")
+    assert b"\nSubject: by s-nail\n" in message and message.endswith(b"\nhello\n.\nworld\n")
