@@ -18,6 +18,7 @@ from paperpath.system.channel import Channel
 from paperpath.telemetry.log import Log
 from paperpath.wire.accounts import Account, Found, FromAsker, Lookup, NotFound, StartWorker, Unknown, WorkerStarted
 from paperpath.wire.delivery import FromQueue, Job, Report, Result
+from paperpath.wire.frame import Hello
 from tests.unit.process.peer import Peer
 
 NOW = 1_000_000
@@ -147,6 +148,7 @@ class Local:
         """Return once both conversations are begun."""
         await self._lookups.channels.get()
         await self._starts.channels.get()
+        assert isinstance(await self._starts.heard.get(), Hello)
 
     async def asked_to_start(self) -> StartWorker:
         while not isinstance(frame := await self._starts.heard.get(), StartWorker):
