@@ -138,6 +138,7 @@ class LocalAgents:
     def _give_up_starting(self) -> None:
         for ticket in list(self._starting):
             self._give_up(ticket, "the local process ended")
+        self._start_next()  # the places that this leaves are not asked for by anybody else
 
     # Working
 
