@@ -17,17 +17,17 @@ from pathlib import Path
 
 from paperpath.base.outcome import Delivered
 from paperpath.delivery.carry_out import Tools
-from paperpath.delivery.deliver import deliver_all
+from paperpath.delivery.deliver import MakePlan, deliver_all
 from paperpath.delivery.errand import Done, Errand, Message
 from paperpath.delivery.maildir import process_names
-from paperpath.delivery.plan import Plan, plan_account, plan_mailbox
+from paperpath.delivery.plan import plan_account, plan_mailbox
 from paperpath.system import kernel
 from paperpath.system.programs import Ended
 from paperpath.wire.accounts import Account
 
 _CONTENT = b"Subject: a message of 4 KB\nFrom: <a@bench.test>\n\n" + b"x" * 77 + b"\n" * 3
 _SIZE = 4096
-_PLANS: dict[str, Callable[[Errand], Plan]] = {
+_PLANS: dict[str, MakePlan] = {
     "mailbox": plan_mailbox,
     "account": partial(plan_account, default_delivery=b"./Maildir/"),
 }

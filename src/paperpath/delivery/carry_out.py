@@ -57,9 +57,9 @@ class Tools:
     """Set when this process is to end: what waits then gives up."""
 
 
-def carry_out(plan: Plan, tools: Tools) -> Done:
-    """Do what the plan says and return what became of it."""
-    run = _Run(plan, tools)
+def carry_out(plan: Plan, message: Message, tools: Tools) -> Done:
+    """Do with a message what the plan says and return what became of it."""
+    run = _Run(plan, message, tools)
     try:
         for instruction in plan.instructions:
             if run.do(instruction):
@@ -69,38 +69,24 @@ def carry_out(plan: Plan, tools: Tools) -> Done:
         return Done(run.with_output(refused.outcome))
 
 
-def quickly(plan: Plan, tools: Tools) -> tuple[Done, maildir.Delivery | None]:
+def quickly(plan: Plan, message: Message, tools: Tools) -> tuple[Done, maildir.Delivery | None]:
     """Return what a quick plan comes to once the delivery, if there is one, is durable.  Raises Refused."""
-    if len(plan.instructions) == 1 and (only := plan.instructions[0]).__class__ is Maildir:
-        return _ONE_MAILDIR, maildir_delivery(plan, only)
-    run = _Run(plan, tools)
+    run = _Run(plan, message, tools)
     delivery: maildir.Delivery | None = None
     for instruction in plan.instructions:
         if isinstance(instruction, Maildir):
             run.files += 1
-            delivery = maildir_delivery(plan, instruction)
+            delivery = maildir.Delivery(plan.path(instruction.path), message)
         else:
             run.do(instruction)
     return run.done(), delivery
 
 
-_ONE_MAILDIR = Done(Delivered("did 1+0+0"))
-
-
-def maildir_delivery(plan: Plan, instruction: Maildir) -> maildir.Delivery:
-    """Return what is to be put into a plan's Maildir."""
-    return maildir.Delivery(_path(plan, instruction.path), plan.errand.message)
-
-
-def _path(plan: Plan, path: bytes) -> str:
-    return os.path.normpath(os.path.join(plan.errand.account.home, os.fsdecode(path)))
-
-
 class _Run:
     """One plan being carried out."""
 
-    def __init__(self, plan: Plan, tools: Tools) -> None:
-        self._plan, self._tools = plan, tools
+    def __init__(self, plan: Plan, message: Message, tools: Tools) -> None:
+        self._plan, self._message, self._tools = plan, message, tools
         self.files = self._programs = 0
         self._addresses: list[bytes] = []
         self._output = b""
@@ -143,15 +129,16 @@ class _Run:
         return type(outcome)(text, code=outcome.code)
 
     def _into_maildir(self, instruction: Maildir) -> None:
-        (outcome,) = maildir.deliver([maildir_delivery(self._plan, instruction)], self._tools.next_name)
+        delivery = maildir.Delivery(self._plan.path(instruction.path), self._message)
+        (outcome,) = maildir.deliver([delivery], self._tools.next_name)
         if isinstance(outcome, Exception):
             raise outcome
         if not isinstance(outcome, Delivered):
             raise Refused(outcome)
 
     def _into_mbox(self, instruction: Mbox) -> None:
-        path = os.fsencode(_path(self._plan, instruction.path))
-        pieces = mbox_pieces(self._plan.errand.message, self._tools.now())
+        path = os.fsencode(self._plan.path(instruction.path))
+        pieces = mbox_pieces(self._message, self._tools.now())
         try:
             append_durably(path, pieces, lock_within_s=LOCK_WITHIN_S, stopped=self._tools.stopped)
         except NotLocked as error:
@@ -160,7 +147,7 @@ class _Run:
             raise Refused(maildir.not_written("mailbox", error)) from None
 
     def _through_program(self, instruction: Program) -> bool:
-        message, account = self._plan.errand.message, self._plan.errand.account
+        message, account = self._message, self._plan.account
         variables = environment(
             user=os.fsencode(account.user),
             home=os.fsencode(account.home),
@@ -189,7 +176,7 @@ class _Run:
             raise Refused(Deferred("The .qmail file has too many forward addresses.", code="3.0"))
         if any(len(address) > ADDRESS_MOST_BYTES for address in self._addresses):
             raise Refused(Failed("The .qmail file has a forward address that is too long.", code="1.3"))
-        message = self._plan.errand.message
+        message = self._message
         trace = delivered_to(message.recipient) + message.trace
         # An empty address is nobody's, and its mail is thrown away (qmail-lspawn).
         addresses = tuple(address for address in self._addresses if address)
@@ -197,7 +184,7 @@ class _Run:
 
     def _new_sender(self) -> bytes:
         if self._sender is None:
-            self._sender = sender_of_forwards(self._plan.errand)
+            self._sender = sender_of_forwards(self._plan.account, self._message)
         return self._sender
 
 

@@ -12,8 +12,9 @@ from paperpath.base.dotqmail_names import candidates, owner_names
 from paperpath.base.outcome import Deferred
 from paperpath.delivery.checks import FORBIDDEN_MODE
 from paperpath.delivery.environment import forwarding_sender
-from paperpath.delivery.errand import Errand, Refused
+from paperpath.delivery.errand import Message, Refused
 from paperpath.system.files import open_if_regular, read_some
+from paperpath.wire.accounts import Account
 
 DOTQMAIL_MOST_BYTES = 4 * 1024 * 1024
 """Room for a list of 100,000 recipients; a file beyond that is a mistake, and would be read for every message."""
@@ -51,9 +52,8 @@ def choose(home: str, dash: bytes, extension: bytes) -> Chosen | None:
     return None
 
 
-def sender_of_forwards(errand: Errand) -> bytes:
+def sender_of_forwards(account: Account, message: Message) -> bytes:
     """Return NEWSENDER.  Raises Refused where it cannot be told whether there is an owner."""
-    account, message = errand.account, errand.message
     if is_bounce_sender(message.sender):
         return message.sender
     owner, owner_default = owner_names(account.dash, account.extension)

@@ -6,7 +6,7 @@ stands there is taken literally.
 
 from dataclasses import dataclass
 
-from paperpath.base.outcome import Deferred
+from paperpath.base.outcome import Deferred, Outcome
 
 _BLANKS = b" \t"
 
@@ -56,7 +56,7 @@ class Forbidden:
     """A line that must not be carried out: whoever gets here waits until the owner has mended the file."""
 
     line: bytes
-    outcome: Deferred
+    outcome: Outcome
 
 
 Instruction = Maildir | Mbox | Program | Address | Comment | ListSwitch | Forbidden

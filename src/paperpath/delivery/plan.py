@@ -1,76 +1,88 @@
-"""What is to be done with one message for one account, decided before any of it is done."""
+"""What is to be done with the mail of one account, decided before any of it is done.
+
+A plan is the same for all messages of a batch, so it is made once for them.
+"""
 
 import functools
+import os
 from dataclasses import dataclass
 
 from paperpath.base.dotqmail_names import default_part
 from paperpath.base.outcome import Deferred, Failed
-from paperpath.delivery.checks import check_home, check_loop
+from paperpath.delivery.checks import check_home
 from paperpath.delivery.choice import choose
-from paperpath.delivery.dotqmail import Address, Comment, Instruction, ListSwitch, Maildir, parse
-from paperpath.delivery.errand import Errand, Refused
+from paperpath.delivery.dotqmail import Address, Comment, Forbidden, Instruction, ListSwitch, Maildir, parse
+from paperpath.delivery.errand import Refused
+from paperpath.wire.accounts import Account
 
-MAILBOX = (Maildir(b"./Maildir/"),)
-"""What is done for the mailboxes of `paperpath account`."""
-
-_NO_MAILBOX = Failed("Sorry, no mailbox here by that name.", code="1.1")
+_NO_MAILBOX = (Forbidden(b"", Failed("Sorry, no mailbox here by that name.", code="1.1")),)
+_MAILBOX = (Maildir(b"./Maildir/"),)
 
 _parse_default = functools.lru_cache(maxsize=4)(parse)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The instructions for one errand, in order."""
+    """The instructions for an account, in order."""
 
-    errand: Errand
+    account: Account
     instructions: tuple[Instruction, ...]
     default_part: bytes | None = None
     """What the ``default`` in the file's name stands for."""
 
     @property
-    def maildirs(self) -> tuple[Maildir, ...]:
-        """The Maildirs among the instructions."""
-        return tuple(one for one in self.instructions if isinstance(one, Maildir))
-
-    @property
     def is_quick(self) -> bool:
         """Whether nothing has to be waited for but, at most, one Maildir's sync."""
+        if self.instructions and isinstance(self.instructions[0], Forbidden):
+            return True
         quick = all(isinstance(one, Maildir | Address | Comment | ListSwitch) for one in self.instructions)
-        return quick and len(self.maildirs) <= 1
+        return quick and sum(isinstance(one, Maildir) for one in self.instructions) <= 1
+
+    @property
+    def only_maildir(self) -> str | None:
+        """The Maildir where that is all there is to do."""
+        if len(self.instructions) == 1 and isinstance(only := self.instructions[0], Maildir):
+            return self.path(only.path)
+        return None
+
+    def path(self, path: bytes) -> str:
+        """Return a path of an instruction from the root."""
+        return os.path.normpath(os.path.join(self.account.home, os.fsdecode(path)))
 
 
-def plan_mailbox(errand: Errand) -> Plan:
-    """Return the plan for one of our own mailboxes.  Raises Refused."""
-    _check(errand)
-    return Plan(errand, MAILBOX)
+def plan_mailbox(account: Account) -> Plan:
+    """Return the plan for one of the mailboxes of `paperpath account`.  Raises Refused."""
+    _check_home(account.home)
+    return Plan(account, _MAILBOX)
 
 
-def plan_account(errand: Errand, default_delivery: bytes) -> Plan:
-    """Return the plan for a system account, by its dot-qmail file.  Raises Refused.
+def plan_account(account: Account, default_delivery: bytes) -> Plan:
+    """Return the plan for a system account, by its dot-qmail file.
 
-    ``default_delivery`` is the content of the file that counts where an account has none.
+    ``default_delivery`` is the content of the file that counts where an account has none.  Raises Refused for a
+    home that must be left alone now; whatever else is wrong is forbidden by the plan itself, since a message
+    that loops comes to its end before that is looked at.
     """
-    _check(errand)
-    return plan_unchecked(errand, default_delivery)
+    _check_home(account.home)
+    return plan_unchecked(account, default_delivery)
 
 
-def plan_unchecked(errand: Errand, default_delivery: bytes) -> Plan:
-    """The same without a look at the home or for loops: what would be done.  Raises Refused."""
-    account = errand.account
-    chosen = choose(account.home, account.dash, account.extension)
-    if chosen is None and account.dash:
-        raise Refused(_NO_MAILBOX)
+def plan_unchecked(account: Account, default_delivery: bytes) -> Plan:
+    """Return the same without a look at the home."""
+    try:
+        chosen = choose(account.home, account.dash, account.extension)
+    except Refused as refused:
+        return Plan(account, (Forbidden(b"", refused.outcome),))
     if chosen is None:
-        return Plan(errand, _parse_default(default_delivery))
+        return Plan(account, _NO_MAILBOX if account.dash else _parse_default(default_delivery))
     part = default_part(account.dash, account.extension, chosen.name)
     if not chosen.content:
-        return Plan(errand, _parse_default(default_delivery), part)
-    return Plan(errand, parse(chosen.content, forward_only=chosen.forward_only), part)
+        return Plan(account, _parse_default(default_delivery), part)
+    return Plan(account, parse(chosen.content, forward_only=chosen.forward_only), part)
 
 
-def _check(errand: Errand) -> None:
+def _check_home(home: str) -> None:
     try:
-        check_home(errand.account.home)
+        check_home(home)
     except OSError as error:
         raise Refused(Deferred(f"Unable to enter the home directory: {error.strerror}.", code="3.0")) from None
-    check_loop(errand.message)

@@ -75,7 +75,7 @@ def _deliver(errand: Errand, default: bytes) -> int:
     _enter(errand.account.home, may_be_edited=False)
     check_loop(errand.message)
     tools = Tools(process_names(), _run, lambda: int(now()), dict(os.environb))
-    done = carry_out(plan_unchecked(errand, default), tools)
+    done = carry_out(plan_unchecked(errand.account, default), errand.message, tools)
     for forward in done.forwards:
         _forward(forward, errand.message)
     return _end(done.outcome, forwarded=bool(done.forwards))
@@ -100,7 +100,7 @@ def _show(errand: Errand, default: bytes) -> int:
     _enter(errand.account.home, may_be_edited=True)
     if os.stat(errand.account.home).st_mode & _STICKY:
         write_all(2, b"Warning: home directory is sticky.\n")
-    plan = plan_unchecked(errand, default)
+    plan = plan_unchecked(errand.account, default)
     for instruction in plan.instructions:
         if isinstance(instruction, Forbidden):
             raise Refused(instruction.outcome)

@@ -44,8 +44,8 @@ def errand(home: Path, letter: Message | None = None) -> Errand:
     return Errand(Account("joe", str(home), b"", b""), letter or message())
 
 
-def make_plan(one: Errand) -> Plan:
-    return plan_account(one, b"./Maildir/")
+def make_plan(account: Account) -> Plan:
+    return plan_account(account, b"./Maildir/")
 
 
 def deliver(home: Path, dotqmail: bytes, letter: Message | None = None) -> Done:
@@ -174,7 +174,7 @@ def test_program_that_cannot_be_started_waits(home: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
     (home / ".qmail").write_bytes(b"|true")
-    outcome = carry_out(make_plan(errand(home)), tools(broken)).outcome
+    outcome = carry_out(make_plan(errand(home).account), message(), tools(broken)).outcome
     assert outcome == Deferred("Unable to run the program: Permission denied.", code="3.0")
 
 
@@ -187,7 +187,7 @@ def test_programs_see_a_new_message_each(home: Path) -> None:
         return Ended(0, b"")
 
     (home / ".qmail").write_bytes(b"|one\n|two")
-    assert carry_out(make_plan(errand(home)), tools(run)).outcome == Delivered("did 0+0+2")
+    assert carry_out(make_plan(errand(home).account), message(), tools(run)).outcome == Delivered("did 0+0+2")
     line = b"From from@else.test Tue Nov 14 22:13:20 2023\n"
     assert seen == [(b"one", os.environb[b"PATH"], line), (b"two", os.environb[b"PATH"], line)]
 
