@@ -1,6 +1,9 @@
 """HUP under load: no session notices, and what changed is in force."""
 
+import os
+import signal
 import smtplib
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -73,6 +76,47 @@ def test_address_that_cannot_be_had_keeps_the_former_settings(service: Service) 
     assert str(neighbour.port) in refused["reason"]
     with service.client() as client:
         assert client.ehlo()[1].startswith(HOSTNAME.encode())
+
+
+def test_process_that_hangs_makes_all_others_go_back(service: Service) -> None:
+    former, port, hung = service.config.read_text(), free_port(), service.pid_of("remote")
+    service.configure({"listen": [{"service": "smtp", "address": f"127.0.0.1:{port}"}]})
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        refused = service.reload()
+    finally:
+        os.kill(hung, signal.SIGCONT)
+    assert refused["event"] == "service.reload-refused"
+    assert "remote: no answer within" in refused["reason"]
+    with pytest.raises(ConnectionRefusedError):
+        smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE_S)
+    service.send("sender@client.test", [ACCOUNT], "Subject: still here\n\n")
+    service.wait_for("delivery.delivered", recipient=ACCOUNT)
+    service.config.write_text(former)
+    assert service.reload()["event"] == "service.reloaded"
+    service.stop()
+    assert not service.events("process.ended")
+
+
+def test_term_is_heard_while_a_reload_waits(service: Service) -> None:
+    port, hung = free_port(), service.pid_of("remote")
+    service.configure({"listen": [{"service": "smtp", "address": f"127.0.0.1:{port}"}]})
+    os.kill(hung, signal.SIGSTOP)
+    service.signal(signal.SIGHUP)
+    wait_until_listening(port)
+    service.signal(signal.SIGTERM)
+    service.wait_for("service.stopping")
+    service.signal(signal.SIGTERM)
+    service.ended()
+    assert not service.events("service.reload-refused")
+
+
+def wait_until_listening(port: int) -> None:
+    """Return when the supervisor has opened this door, which it does before it tells anybody."""
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
 
 
 def test_number_of_processes_changes(service: Service) -> None:

@@ -211,7 +211,9 @@ def _resolve(question: Answer, reason: str | None) -> None:
 
 async def _in_time(answer: Awaitable[str | None]) -> str | None:
     try:
-        return await asyncio.wait_for(answer, _ANSWER_MOST_S)
+        # Not wait_for: in Python 3.11 that forgets a cancellation where the answer has just come.
+        async with asyncio.timeout(_ANSWER_MOST_S):
+            return await answer
     except TimeoutError:
         return f"no answer within {_ANSWER_MOST_S:g} s"
 

@@ -76,6 +76,8 @@ class Supervisor:
         try:
             return await self._serve()
         finally:
+            for sock in self._sockets.values():
+                sock.close()
             os.close(lock)
 
     def _prepare(self) -> int:

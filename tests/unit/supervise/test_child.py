@@ -207,6 +207,25 @@ async def test_process_that_does_not_answer_is_told_its_former_settings_again(
     assert await child.configure(part(b"last")) == "former later former last"
 
 
+async def test_waiting_that_is_broken_off_as_the_answer_comes_ends(stage: Stage) -> None:
+    child = stage.child()
+    assert await child.ready() is None
+    change = asyncio.create_task(child.configure(part(b"later")))
+    telling = asyncio.get_running_loop().create_future()
+    with pytest.MonkeyPatch.context() as watched:
+        resolve = module._resolve
+
+        def answered(question: module.Answer, reason: str | None) -> None:
+            resolve(question, reason)
+            change.cancel()
+            telling.set_result(None)
+
+        watched.setattr(module, "_resolve", answered)
+        await telling
+    with pytest.raises(asyncio.CancelledError):
+        await change
+
+
 async def test_settings_mended_while_a_process_ends_over_the_former_are_taken(stage: Stage) -> None:
     stage.behaviour = "picky"
     child = stage.child(b"bad")
