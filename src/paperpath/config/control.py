@@ -10,8 +10,11 @@ from __future__ import annotations
 import errno
 import os
 
-from paperpath.base.cdb import Cdb
 from paperpath.base.domains import suffixes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from paperpath.base.cdb import Cdb
 
 DEFAULT_HOME = "/var/qmail"
 HOME_VARIABLE = "PAPERPATH_QMAIL_HOME"
@@ -135,6 +138,8 @@ class Control:
         hosts = self.read_list("rcpthosts")
         if hosts is None:
             return RcptHosts(None, None)
+        from paperpath.base.cdb import Cdb  # no program that injects mail comes here, and each would wait for it
+
         more = self._read("morercpthosts.cdb")
         return RcptHosts(_folded(hosts), None if more is None else Cdb(more))
 
