@@ -58,6 +58,9 @@ def free_port() -> int:
 class Service:
     """One configuration with its state, and the service that runs on it, or does not between ``stop`` and ``start``."""
 
+    program: Sequence[str | Path] = (_PROGRAM,)
+    """How it is called."""
+
     def __init__(self, folder: Path, accounts: Sequence[str], settings: Settings) -> None:
         self.folder, self.port = folder, free_port()
         self.config = folder / "paperpath.toml"
@@ -69,24 +72,35 @@ class Service:
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._pipe = ""
-        listen = f"smtp=127.0.0.1:{self.port}"
-        named = [word for account in accounts for word in ("--account", account)]
-        self.run("init", str(folder), "--hostname", HOSTNAME, "--listen", listen, *named, config=False)
+        self.init(accounts)
         self.configure({"log": {"format": "json"}, "stop": {"grace": 10}})
         self.configure(settings)
 
     # Its configuration
 
+    def init(self, accounts: Sequence[str]) -> None:
+        """Make the file, the folders and the accounts."""
+        named = [word for account in accounts for word in ("--account", account)]
+        self.run("init", str(self.folder), *self.init_options(), *named, config=False)
+
+    def init_options(self) -> tuple[str, ...]:
+        """Return what every `paperpath init` here is told."""
+        return ("--hostname", HOSTNAME, "--listen", f"smtp=127.0.0.1:{self.port}")
+
     def configure(self, settings: Settings) -> None:
         """Change the file: tables are merged, everything else is replaced."""
-        self.config.write_text(_toml(_merged(tomllib.loads(self.config.read_text()), settings)))
+        file = self.config_file()
+        file.write_text(_toml(_merged(tomllib.loads(file.read_text()), settings)))
+
+    def config_file(self) -> Path:
+        """Return where the test finds the file; the service may see it elsewhere."""
+        return self.config
 
     def run(self, *words: str, config: bool = True, expect: int = 0) -> str:
         """Run ``paperpath WORDS``; return what it printed, on standard error where it was to fail."""
         option = ["--config", str(self.config)] if config else []
-        done = subprocess.run(
-            [_PROGRAM, *words, *option], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S
-        )
+        call = [*self.program, *words, *option]
+        done = subprocess.run(call, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S)
         assert done.returncode == expect, f"paperpath {words}: {done.returncode}\n{done.stderr}"
         return done.stderr if expect else done.stdout
 
@@ -102,7 +116,7 @@ class Service:
         reading, writing = os.pipe()
         self._pipe = f"pipe:[{os.fstat(writing).st_ino}]"
         self._process = subprocess.Popen(
-            [_PROGRAM, "serve", "--config", self.config],
+            [*self.program, "serve", "--config", self.config],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=writing,
