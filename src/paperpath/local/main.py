@@ -18,6 +18,7 @@ from paperpath.local.workers import Workers
 from paperpath.process.child import Listeners
 from paperpath.process.settings import LocalSettings
 from paperpath.system.channel import Channel, peer_uid, serve_channels
+from paperpath.system.spawn import PROGRAM_PATH
 from paperpath.system.users import own_uid
 from paperpath.telemetry.log import Log
 from paperpath.wire.accounts import (
@@ -44,6 +45,7 @@ class Local:
         self._uid = own_uid()
         self._accounts: Accounts
         self._instructions: tuple[str, str]
+        self._environment: dict[str, str]
         self._listeners: list[tuple[socket.socket, Callable[[], None]]] = []
         self._channels: set[Channel] = set()
         self._starting: set[asyncio.Task[None]] = set()
@@ -55,7 +57,9 @@ class Local:
         if not {name for name, _ in listeners} <= users.keys():
             raise ValueError("a listener that local does not know")
         self._accounts = _accounts(settings, self._uid)
-        self._instructions = _instructions(settings)
+        # What a worker is told that obeys dot-qmail files, and what its programs are told.
+        self._instructions = settings.default_delivery, str(settings.program_timeout_s)
+        self._environment = _environment(settings)
         self._stop_accepting()
         for name, sock in listeners:
             allowed = frozenset(users[name]) or frozenset({self._uid})
@@ -115,15 +119,13 @@ class Local:
             return NotFound(frame.ticket)
         return Found(frame.ticket, recipient.worker, recipient.account)
 
-    def _instructions_for(self, worker: str) -> tuple[str, ...]:
-        return () if worker == MAILBOXES else self._instructions
-
     async def _start(self, channel: Channel, frame: StartWorker) -> None:
         try:
             if self._draining:
                 raise CannotTell("the service is stopping")
             identity = self._accounts.identity(frame.worker)
-            ours = await self._workers.start(frame.worker, identity, self._instructions_for(frame.worker))
+            instructions = () if frame.worker == MAILBOXES else self._instructions
+            ours = await self._workers.start(frame.worker, identity, instructions, self._environment)
         except CannotTell as error:
             channel.send(Unknown(frame.ticket, str(error)))
             return
@@ -131,9 +133,9 @@ class Local:
             channel.send(WorkerStarted(frame.ticket), ours.fileno())
 
 
-def _instructions(settings: LocalSettings) -> tuple[str, str]:
-    """Return what a worker is told that obeys dot-qmail files."""
-    return settings.default_delivery, str(settings.program_timeout_s)
+def _environment(settings: LocalSettings) -> dict[str, str]:
+    # Dot-qmail files call qmail's programs by their names, as qmail's own start script lets them.
+    return {"PATH": f"{settings.qmail_home}/bin:{PROGRAM_PATH}"} if settings.qmail_home else {}
 
 
 def _accounts(settings: LocalSettings, uid: int) -> Accounts:

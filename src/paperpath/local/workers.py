@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from paperpath.base.limits import WORKERS_MOST
 from paperpath.local.lookup import CannotTell, Identity
@@ -28,11 +28,13 @@ class Workers:
         self._log = log
         self._living: dict[str, tuple[Process, asyncio.Future[None]]] = {}
 
-    async def start(self, name: str, identity: Identity, instructions: Sequence[str]) -> socket.socket:
+    async def start(
+        self, name: str, identity: Identity, instructions: Sequence[str], environment: Mapping[str, str]
+    ) -> socket.socket:
         """Start the worker and return our end of the conversation with it.
 
-        ``instructions`` are its last arguments, see `worker_main`.  One that ends within seconds is waited for.
-        Raises CannotTell where there is no room, or its name is taken.
+        ``instructions`` are its last arguments, see `worker_main`, and its ``environment`` goes on to programs.
+        One that ends within seconds is waited for.  Raises CannotTell where there is no room, or its name is taken.
         """
         former = self._living.get(name)
         if former is not None:
@@ -45,7 +47,7 @@ class Workers:
         with theirs:
             arguments = [str(theirs.fileno()), identity.folder, identity.user, self._log_form(), *instructions]
             try:
-                process = spawn(_MODULE, arguments, [theirs.fileno()], _whom(identity), {})
+                process = spawn(_MODULE, arguments, [theirs.fileno()], _whom(identity), environment)
             except OSError as error:
                 ours.close()
                 raise CannotTell(f"the worker could not be started: {error.strerror or error}") from error

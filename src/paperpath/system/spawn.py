@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from paperpath.system.users import User, find_user
 
-_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+PROGRAM_PATH = "/usr/local/bin:/usr/bin:/bin"
+_ENVIRONMENT = {"PATH": PROGRAM_PATH, "LANG": "C.UTF-8"}
 
 
 class Process:

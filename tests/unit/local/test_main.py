@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from paperpath.base.outcome import Delivered
+from paperpath.local import main as local_main
 from paperpath.wire.accounts import Account, Found, Lookup, NotFound, StartWorker, Unknown, WorkerStarted
 from paperpath.wire.delivery import Forward, Report, Result, Target
 from paperpath.wire.frame import VERSION, Hello
@@ -186,7 +187,7 @@ def test_system_users_instructions_are_carried_out_as_that_user(
     tmp_path: Path, mail: Path, system_user: pwd.struct_passwd
 ) -> None:
     name, home = system_user.pw_name, Path(system_user.pw_dir)
-    lines = "|id -un > who; ulimit -c > core; cat > message; echo heard; exit 0", "&a@else.test", "./Mailbox", ""
+    lines = "|id -un > who;  ulimit -c > core; cat > message; echo heard; exit 0", "&a@else.test", "./Mailbox", ""
     (home / ".qmail-x").write_text("\n".join(lines))
     (home / ".qmail-x-owner").write_text("#")
     address = name.encode() + b"-x@host.test"
@@ -239,3 +240,9 @@ def test_root_is_no_worker(tmp_path: Path, mail: Path) -> None:
     with running(tmp_path, settings(mail, "root", change_user=True)) as service:
         answer = service.connect("workers").ask(StartWorker(1, "mailboxes"))
     assert isinstance(answer, Unknown) and "could not be started" in answer.reason
+
+
+def test_programs_find_those_of_qmail_first() -> None:
+    given = settings(Path("/mail"), ME, qmail_home="/srv/qmail")
+    assert local_main._environment(given) == {"PATH": "/srv/qmail/bin:/usr/local/bin:/usr/bin:/bin"}
+    assert local_main._environment(settings(Path("/mail"), ME)) == {}
