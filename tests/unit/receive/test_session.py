@@ -176,6 +176,20 @@ async def test_defect_is_logged_and_ends_one_session(scene: Scene) -> None:
     assert other.replies()[-1] == "250 2.6.0"
 
 
+async def test_nothing_of_a_message_is_handed_on_after_a_defect(
+    scene: Scene, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(gatherer.Gatherer, "add", broken)
+    client.send(ENVELOPE, b"DATA\r\n", MESSAGE, b"QUIT\r\n")
+    assert client.replies()[-1] == "421 4.3.0"
+    client.leave()
+    assert not scene.queue.taken
+    assert client.closed_line["result"] == "error"
+
+
 # Limits for strangers.
 
 
@@ -186,8 +200,12 @@ async def test_sessions_are_counted_by_address_and_given_back(scene: Scene) -> N
     assert scene.open(STRANGER).transport.closed
     assert scene.open("192.0.2.2").replies() == ["220"]
     clients[0].leave()
-    assert scene.open(STRANGER).replies() == ["220"]
+    clients[0] = scene.open(STRANGER)
+    assert clients[0].replies() == ["220"]
     assert scene.open(STRANGER).transport.closed
+    for client in clients:
+        client.leave()
+    assert STRANGER not in scene.sessions._from  # addresses are forgotten
 
 
 @pytest.mark.parametrize("peer", [RELAY, "::1", ""])
@@ -457,11 +475,12 @@ async def test_large_message_is_handed_on_as_a_file(spooling: Scene) -> None:
     assert spooling.queue.files == [content]
 
 
-async def test_large_message_that_loops_is_refused(spooling: Scene) -> None:
+async def test_large_message_that_loops_is_refused(spooling: Scene, tmp_path: Path) -> None:
     client = spooling.open()
     client.send(ENVELOPE, b"DATA\r\n", b"Received: x\r\n" * HOPS_MOST + LARGE)
     assert client.replies()[-1] == "554 5.4.6"
     assert not spooling.queue.taken
+    assert open_files(tmp_path) == 0
 
 
 @pytest.mark.parametrize("failing", ["create_spool_file", "write_pieces", "read_some"])

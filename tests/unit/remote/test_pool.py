@@ -394,6 +394,7 @@ async def test_jobs_that_only_wait_are_dropped_and_those_under_way_are_finished(
         waiting = [bench.start(job_for(server.route), descriptor), bench.start(job_for("smtp://127.0.0.1:1"))]
         bench.pool.drop_waiting()
         assert not is_open(descriptor)
+        assert not bench.pool._starved
         go_on.set()
         assert isinstance(only(await first), Delivered)
         await bench.pool.drain(20)
