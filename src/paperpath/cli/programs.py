@@ -34,6 +34,7 @@ PROGRAMS = {
     "predate": Program("predate"),
     "datemail": Program("datemail"),
     "mailsubj": Program("mailsubj"),
+    "qmail-local": Program("qmail_local", needs_libraries=True),
     "qmail-qread": Program("qmail_qread", needs_libraries=True),
     "qmail-qstat": Program("qmail_qstat", needs_libraries=True),
 }
