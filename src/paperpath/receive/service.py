@@ -14,7 +14,7 @@ _PEERS_REMEMBERED = 10_000
 
 
 _IPV6_SITE_BITS = 64
-"""What one customer has at least (RFC 6177): its addresses are not counted one by one."""
+"""The least that one customer has: its addresses are not counted one by one."""
 
 
 class Client(NamedTuple):

@@ -17,6 +17,7 @@ ALLOWED = {
     "paperpath.base.domains",  # routing searches with it
     "paperpath.base.dotqmail_names",  # whether an extension exists
     "paperpath.base.limits",
+    "paperpath.base.text",  # errors are described with it
     "paperpath.config",
     "paperpath.config.mailbox_path",
     "paperpath.config.routing",  # a type in process.settings
