@@ -78,4 +78,4 @@ class Directory:
         if self._waiting.get(address) is waiting:
             del self._waiting[address]
             for on_answer in waiting:
-                pass_on(on_answer, Unknown(0, "no answer about the recipient in time"))
+                pass_on(on_answer, Unknown(0, "no answer about the recipient in time", ours=True))
