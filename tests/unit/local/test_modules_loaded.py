@@ -33,7 +33,10 @@ ALLOWED = {
     "paperpath.system",
     "paperpath.system.channel",
     "paperpath.system.clock",
+    "paperpath.system.confine",  # process.child, for the roles that confine themselves
+    "paperpath.system.kernel",
     "paperpath.system.output",
+    "paperpath.system.privileges",
     "paperpath.system.spawn",
     "paperpath.system.users",
     "paperpath.telemetry",
