@@ -5,7 +5,7 @@ import sys
 
 # Package by package: what the supervisor has loaded when it serves.
 LOADED = {
-    "base": {"address", "cdb", "dates", "domains", "limits", "text"},
+    "base": {"address", "dates", "domains", "limits", "text"},
     "config": {
         "check", "control", "endpoints", "fields", "identities", "load", "names", "places", "problems",
         "program_values", "qmail", "routing", "schema",
