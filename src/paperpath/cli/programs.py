@@ -37,6 +37,17 @@ PROGRAMS = {
     "qmail-local": Program("qmail_local", needs_libraries=True),
     "qmail-qread": Program("qmail_qread", needs_libraries=True),
     "qmail-qstat": Program("qmail_qstat", needs_libraries=True),
+    "qmail-newu": Program("qmail_newu"),
+    "qmail-pw2u": Program("qmail_pw2u"),
+    "qmail-getpw": Program("qmail_getpw"),
+    "qmail-newmrh": Program("qmail_newmrh"),
+    "qmail-tcpok": Program("qmail_tcpok"),
+    "qmail-tcpto": Program("qmail_tcpto"),
+    "bouncesaying": Program("bouncesaying"),
+    "condredirect": Program("condredirect"),
+    "except": Program("qmail_except"),
+    "preline": Program("preline"),
+    "maildirmake": Program("maildirmake"),
 }
 """Name to program; modules of `paperpath.inject`."""
 

@@ -1,0 +1,66 @@
+"""What the small qmail programs share: their options, their last words, the qmail home."""
+
+import os
+
+from paperpath.inject.places import NoConfiguration, find_places
+from paperpath.system import injection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PERMANENT, TEMPORARY = 100, 111
+
+
+class Usage(Exception):
+    """The command line has an option that is none, or one without its value."""
+
+
+def options(words: list[bytes], flags: bytes, valued: bytes = b"") -> "Iterator[tuple[bytes, bytes]]":
+    """Take options off the front of ``words`` as getopt does; yield each letter with its value.  Raises Usage."""
+    while words and words[0][:1] == b"-" and words[0] != b"-":
+        word = words.pop(0)
+        if word == b"--":
+            return
+        for at in range(1, len(word)):
+            letter, rest = word[at : at + 1], word[at + 1 :]
+            if letter in valued:
+                if not rest and not words:
+                    raise Usage
+                yield letter, rest or words.pop(0)
+                break
+            if letter not in flags:
+                raise Usage
+            yield letter, b""
+
+
+def say(text: str) -> None:
+    """Write a line to standard error."""
+    injection.write_all(2, os.fsencode(text + "\n"))
+
+
+def fatal(program: str, text: str, code: int) -> int:
+    """Say why a program ends; return its exit code."""
+    say(f"{program}: fatal: {text}")
+    return code
+
+
+def usage(line: str) -> int:
+    """Say how a program is called; its name is the first word.  Return the exit code for that."""
+    say(f"{line.partition(' ')[0]}: usage: {line}")
+    return PERMANENT
+
+
+def reason(error: OSError) -> str:
+    """Return what an error says, without the file."""
+    return error.strerror or str(error)
+
+
+def qmail_home() -> str:
+    """Return the qmail home: the environment's, else the configuration's, else ``/var/qmail``."""
+    from paperpath.config.control import home
+
+    try:
+        return home(find_places().qmail_home)
+    except NoConfiguration:
+        return home()

@@ -1,0 +1,201 @@
+"""What the small qmail programs ask of the kernel: to run another program, to become it, to change files under a lock.
+
+For programs that live for milliseconds: nothing is imported but what every interpreter has loaded.  qmail's programs
+find others on PATH as execvp(3) does, a script without ``#!`` included.
+"""
+
+import _signal  # type: ignore[import-not-found]  # what `signal` is made of, at a tenth of its cost
+import errno
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+CANNOT, TEMPORARY = 100, 111
+"""Exit codes of a program that could not be started, for good and for now."""
+
+_GONE_FOR_GOOD = {
+    errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.EISDIR, errno.ELOOP,
+    errno.ENAMETOOLONG, errno.E2BIG, errno.EINVAL,
+}  # fmt: skip
+_NOT_IN_THIS_FOLDER = {errno.ENOENT, errno.ENOTDIR, errno.EACCES}
+_PATH = b"/bin:/usr/bin"
+_SHELL = b"/bin/sh"
+_COPY_BYTES = 1 << 20
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+_MODE = 0o600
+
+
+def become(words: list[bytes]) -> int:
+    """Go on as another program; return only where that cannot be: ``CANNOT`` or ``TEMPORARY``."""
+    # Python ignores it, and what is ignored stays so in the program.
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    failure = errno.ENOENT
+    for path in _candidates(words[0]):
+        failure = _exec(path, words)
+        if failure not in _NOT_IN_THIS_FOLDER:
+            break
+    return CANNOT if failure in _GONE_FOR_GOOD else TEMPORARY
+
+
+def _candidates(name: bytes) -> list[bytes]:
+    if b"/" in name:
+        return [name]
+    return [(folder or b".") + b"/" + name for folder in os.environb.get(b"PATH", _PATH).split(b":")]
+
+
+def _exec(path: bytes, words: list[bytes]) -> int:
+    """Become the program at ``path``; return why not."""
+    try:
+        os.execv(path, words)  # noqa: S606
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            return error.errno or errno.EIO
+    except ValueError:  # an empty name, or a NUL in a word
+        return errno.EINVAL
+    try:
+        os.execv(_SHELL, [_SHELL, path, *words[1:]])  # noqa: S606
+    except OSError as error:
+        return error.errno or errno.EIO
+
+
+def run(words: list[bytes], feed: "Callable[[int], None] | None" = None) -> int:
+    """Run a program on our descriptors and return its exit status, or a signal's number below zero.
+
+    With ``feed``, its standard input is what that writes to the descriptor it gets; the program may stop reading when
+    it likes.  Where it cannot be started, the status is ``CANNOT`` or ``TEMPORARY``.  Raises OSError.
+    """
+    reader, writer = os.pipe() if feed is not None else (-1, -1)
+    child = os.fork()
+    if not child:
+        code = TEMPORARY
+        try:
+            if feed is not None:
+                os.dup2(reader, 0)
+            code = become(words)
+        finally:
+            os._exit(code)
+    if feed is not None:
+        os.close(reader)
+        try:
+            feed(writer)
+        except BrokenPipeError:
+            pass
+        os.close(writer)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def rewrite_mbox(path: bytes, temporary: bytes, additions: "Iterable[bytes]") -> None:
+    """Replace a file by itself with ``additions`` behind, durably, under an exclusive flock of the old one.
+
+    It is made, mode 0600, where it is missing.  The new content is written to ``temporary`` and renamed.  Raises
+    OSError; then the old file is as it was.
+    """
+    old = _open_locked(path)
+    try:
+        new = os.open(temporary, _NEW, _MODE)
+        try:
+            while piece := os.read(old, _COPY_BYTES):
+                _write(new, piece)
+            for piece in additions:
+                _write(new, piece)
+            os.fsync(new)
+        finally:
+            os.close(new)
+        os.rename(temporary, path)
+    finally:
+        os.close(old)
+    _sync_folder_of(path)
+
+
+def _open_locked(path: bytes) -> int:
+    """Return a descriptor, to read, of the file that ``path`` names while its lock is held."""
+    import fcntl
+
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY, _MODE)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        held, named = os.fstat(descriptor), os.stat(path)
+        # Who waited for the lock may hold a file that another has replaced meanwhile.
+        if (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino):
+            return descriptor
+        os.close(descriptor)
+
+
+def read_locked(path: str, most_bytes: int) -> bytes:
+    """Return the beginning of a file that others change under an exclusive lock.  Raises OSError."""
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return os.pread(descriptor, most_bytes, 0)
+    finally:
+        os.close(descriptor)
+
+
+def overwrite_locked(path: str, data: bytes) -> None:
+    """Write ``data`` at the beginning of a file that is there, under an exclusive lock.  Raises OSError."""
+    import fcntl
+
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _write(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: bytes) -> None:
+    """Remove a file.  Raises OSError."""
+    os.unlink(path)
+
+
+def write_to_terminal(path: bytes, data: bytes, allowed: int) -> None:
+    """Write to a terminal of this user's whose mode has the bit ``allowed``; any other is left in peace.
+
+    Raises OSError.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if found.st_mode & allowed and found.st_uid == os.getuid():
+            _write(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
+def give_up_root_for(uid: int, gid: int) -> None:
+    """Become this user for good, with this group only, where we are root; else change nothing.
+
+    Raises PermissionError for root's own id.
+    """
+    if os.geteuid():
+        return
+    if not uid:
+        raise PermissionError(errno.EPERM, "this would be root")
+    os.setgroups([gid])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+
+
+def pause(seconds: int) -> None:
+    """Do nothing for a while."""
+    import select
+
+    select.select([], [], [], seconds)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _sync_folder_of(path: bytes) -> None:
+    descriptor = os.open(os.path.dirname(path) or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

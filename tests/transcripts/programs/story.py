@@ -1,0 +1,221 @@
+"""The small qmail programs' transcripts as data: files, a command, what goes in, what must come out.
+
+    === title
+    folder home/joe
+    file users/assign mode=0644 age=100
+    | a line of that file
+    link name target
+    $ NAME=value program argument
+    < a line of standard input
+    > a line on standard output
+    E a line on standard error
+    Q a line of what is queued
+    F envelope sender
+    T envelope recipient
+    exit 100
+    made users/other
+    | a line that the file must have after it
+    gone new/a
+
+Each story has a folder of its own, where the program runs and which is the qmail home; HOME stands for it.  A cdb file
+is shown as its records, ``key -> [data]``.  A mark with ``|`` behind it (``<|``, ``||``) is a last line without its line
+end; backslash, x and two digits stand for a byte.  ``NAME=-`` takes a variable away.  The queue is the program under
+QMAILQUEUE.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from paperpath.base.cdb import Cdb
+
+_QUEUE = "#!/bin/sh\ncat > {0}/.message\ncat <&1 > {0}/.envelope\nexit ${{QQ_EXIT:-0}}\n"
+_QP = re.compile(rb"\bqp \d+$", re.MULTILINE)
+
+
+@dataclass
+class Thing:
+    """A file, folder or link."""
+
+    kind: str
+    path: str
+    mode: int | None = None
+    age_s: int = 0
+    content: bytes = b""
+
+
+@dataclass
+class Seen:
+    """What comes of a command."""
+
+    output: bytes = b""
+    errors: bytes = b""
+    queued: bytes = b""
+    envelope: list[str] = field(default_factory=list)
+    code: int = 0
+    made: dict[str, bytes] = field(default_factory=dict)
+    still_there: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Story:
+    """A command in its surroundings."""
+
+    title: str
+    things: list[Thing] = field(default_factory=list)
+    command: str = ""
+    given: bytes = b""
+    expected: Seen = field(default_factory=Seen)
+    gone: list[str] = field(default_factory=list)
+
+    @property
+    def program(self) -> str:
+        """The name of the program that it runs."""
+        return split(self.command)[1][0]
+
+
+def read(path: Path) -> list[Story]:
+    """Return the stories of a file."""
+    stories: list[Story] = []
+    for line in path.read_text().splitlines():
+        if line.startswith("=== "):
+            stories.append(Story(line[4:]))
+        elif line and not line.startswith("#"):
+            _take(stories[-1], line)
+    return stories
+
+
+def _take(story: Story, line: str) -> None:
+    mark, rest = line[:2], line[2:]
+    expected = story.expected
+    word, *words = line.split()
+    if mark == "$ ":
+        story.command = rest
+    elif mark[0] in "<>EQ|" and mark[1:] in {"", " ", "|"}:
+        data = _bytes(rest.removeprefix(" ")) if mark[1:] == "|" else _bytes(rest) + b"\n"
+        if mark[0] == "<":
+            story.given += data
+        elif mark[0] == ">":
+            expected.output += data
+        elif mark[0] == "E":
+            expected.errors += data
+        elif mark[0] == "Q":
+            expected.queued += data
+        elif expected.made:
+            expected.made[list(expected.made)[-1]] += data
+        else:
+            story.things[-1].content += data
+    elif mark in {"F ", "F", "T ", "T"}:
+        expected.envelope.append(mark[0] + rest)
+    elif word in {"file", "folder", "link"}:
+        options = dict(option.split("=") for option in words[1:] if "=" in option)
+        mode = int(options["mode"], 8) if "mode" in options else None
+        content = words[1].encode() if word == "link" else b""
+        story.things.append(Thing(word, words[0], mode, int(options.get("age", "0")), content))
+    elif word == "made":
+        expected.made[words[0]] = b""
+    elif word == "gone":
+        story.gone.append(words[0])
+    elif word == "exit":
+        expected.code = int(words[0])
+    else:
+        raise AssertionError(f"not understood: {line}")
+
+
+def _bytes(text: str) -> bytes:
+    return re.sub(rb"\\x([0-9a-f]{2})", lambda match: bytes([int(match[1], 16)]), text.encode())
+
+
+def split(command: str) -> tuple[dict[str, str], list[str]]:
+    """Return the variables, then the program with its arguments."""
+    words = shlex.split(command)
+    count = next(at for at, word in enumerate(words) if not re.match(r"[A-Z_]+=", word))
+    return dict(word.split("=", 1) for word in words[:count]), words[count:]
+
+
+def play(story: Story, folder: Path, programs: Path, now: float) -> Seen:
+    """Run the command in ``folder``; return what came of it."""
+    home = str(folder)
+    for thing in story.things:
+        _make(thing, folder, now)
+    queue = folder / ".queue"
+    queue.write_text(_QUEUE.format(folder))
+    queue.chmod(0o755)
+    (folder / ".input").write_bytes(_filled(story.given, home))
+    variables, words = split(_filled(story.command.encode(), home).decode())
+    environment = {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PAPERPATH_QMAIL_HOME": str(folder),
+        "PAPERPATH_CONFIG": str(folder / "none.toml"),
+        "QMAILQUEUE": str(queue),
+        "SENDER": "s@x.ex",
+        "NEWSENDER": "new@x.ex",
+        "DTLINE": "Delivered-To: joe@h.ex\n",
+        "RPLINE": "Return-Path: <s@x.ex>\n",
+        "UFLINE": "From s@x.ex Thu Jan 01 00:00:00 1970\n",
+        "USER": "joe",
+        "LOCAL": "joe",
+        "HOST": "h.ex",
+        "RECIPIENT": "joe@h.ex",
+        **variables,
+    }
+    for name in [name for name, value in environment.items() if value == "-"]:
+        del environment[name]
+    words[0] = str(programs / words[0])
+    with open(folder / ".input", "rb") as given:
+        done = subprocess.run(words, stdin=given, env=environment, cwd=folder, capture_output=True)
+    return Seen(
+        _hidden(done.stdout, home),
+        _hidden(done.stderr, home),
+        _content(folder / ".message"),
+        _envelope(folder / ".envelope"),
+        done.returncode,
+        {name: _hidden(_shown(folder / name), home) for name in story.expected.made},
+        [name for name in story.gone if (folder / name).exists()],
+    )
+
+
+def _make(thing: Thing, folder: Path, now: float) -> None:
+    path = folder / thing.path
+    if thing.kind == "folder":
+        path.mkdir(parents=True, exist_ok=True)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if thing.kind == "link":
+        path.symlink_to(thing.content.decode())
+    elif thing.kind == "file":
+        path.write_bytes(_filled(thing.content, str(folder)))
+    if thing.mode is not None:
+        path.chmod(thing.mode)
+    if thing.kind == "file":
+        os.utime(path, (now - thing.age_s, now - thing.age_s))
+
+
+def _filled(data: bytes, home: str) -> bytes:
+    return re.sub(rb"\bHOME\b", home.encode(), data)
+
+
+def _hidden(data: bytes, home: str) -> bytes:
+    return _QP.sub(b"qp PID", data.replace(home.encode(), b"HOME"))
+
+
+def _shown(path: Path) -> bytes:
+    content = _content(path)
+    if not content or not path.name.endswith("cdb"):
+        return content
+    return b"".join(key + b" -> [" + data + b"]\n" for key, data in Cdb(content))
+
+
+def _content(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""
+
+
+def _envelope(path: Path) -> list[str]:
+    raw = _content(path)
+    if not raw:
+        return []
+    assert raw.endswith(b"\0\0")
+    return [part.decode() for part in raw[:-2].split(b"\0")]
