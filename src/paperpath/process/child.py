@@ -6,6 +6,7 @@ drains by itself: nobody is left to restart it.
 """
 
 import asyncio
+import gc
 import os
 import socket
 import sys
@@ -28,6 +29,8 @@ from paperpath.wire.supervision import Configure, Drain, FromSupervisor, Listene
 
 _GRACE_WITHOUT_SUPERVISOR_S = 10.0
 _EXIT_BROKEN = 111
+_COLLECT_AFTER = (20_000, 20, 50)
+"""New objects before a collection, and collections before an older generation's: some hundred messages' worth."""
 _SYSTEM_FOLDERS = ("/etc", "/lib", "/lib64", "/usr/lib", "/usr/share/zoneinfo", "/run/systemd/resolve")
 
 S = TypeVar("S", bound=Common)
@@ -49,6 +52,9 @@ class Role(Protocol[S_contra]):
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:
     """Run ``main`` on uvloop, or on the standard loop where uvloop is missing."""
+    # What was made at import stays for good, and what a message makes is gone without the collector's help.
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
     try:
         from uvloop import new_event_loop
     except ImportError:
