@@ -274,3 +274,15 @@ def test_root_operates_the_queue_and_others_do_not(service: SystemService) -> No
     assert message not in refused
     service.run("queue", "remove", message)
     assert service.queue_empty()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("explain", ACCOUNT), 0, "you may not look for /var/lib/paperpath/mail/"),
+        (("account", "list"), 100, "accounts.sqlite: you may not; become root or the server's user"),
+        (("doctor", "--no-dns"), 100, "run doctor as root"),
+    ],
+)
+def test_who_may_not_look_is_told_so(service: SystemService, words: tuple[str, ...], code: int, told: str) -> None:
+    assert told in service.host.run(*service.program[4:], *words, user=SYSTEM_USER, expect=code)

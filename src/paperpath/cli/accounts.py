@@ -28,6 +28,8 @@ def told() -> Iterator[None]:
 
     try:
         yield
+    except PermissionError as error:
+        raise Fault(f"{error.filename}: you may not; become root or the server's user") from None
     except AccountError as error:
         raise Fault(str(error)) from None
     except apsw.Error as error:

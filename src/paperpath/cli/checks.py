@@ -27,6 +27,8 @@ _EARLIEST_S = 1_767_225_600
 """The first of January 2026: Paperpath is younger, so a clock that says less is not set."""
 _CLOCK_SLACK_S = 60
 
+_BECOME = "run doctor as root, or as the server's user"
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -76,11 +78,23 @@ def check_folders(config: "Config") -> Iterator[Finding]:
     separate = config.privileges == "separate" and os.geteuid() == 0
     remedy = "`paperpath init --system` makes them" if separate else "`paperpath init DIR` makes them"
     wrong = [(folder, obstacle) for folder in layout(config, system=separate) if (obstacle := _folder_obstacle(folder))]
+    if wrong and not _may_look(config.paths.state):
+        found = f"{config.paths.state} belongs to another user: nothing in it can be looked at"
+        yield Finding("folders", "bad", found, _BECOME)
+        return
     for folder, obstacle in wrong:
         advice = f"{remedy} anew" if "there is no" in obstacle else f"chown and chmod {folder.path} as it should be"
         yield Finding("folder", "bad", f"{folder.path}: {obstacle}", advice)
     if not wrong:
         yield Finding("folders", "good", config.paths.state)
+
+
+def _may_look(state: str) -> bool:
+    """Tell whether what `ls` says of the state is about the state, and not about who asks."""
+    try:
+        return os.geteuid() in (0, os.stat(state).st_uid)
+    except OSError:
+        return True
 
 
 def _folder_obstacle(folder: "Folder") -> str:
@@ -120,7 +134,7 @@ def check_accounts(config: "Config") -> Iterator[Finding]:
         with told():
             accounts = open_accounts(config).all()
     except Fault as fault:
-        yield Finding("accounts", "bad", str(fault), "run as root, or as the user that the service runs as")
+        yield Finding("accounts", "bad", str(fault), _BECOME)
         return
     for account in accounts:
         if not os.path.isdir(os.path.join(account.folder, "Maildir")):
@@ -167,7 +181,7 @@ def check_queue(config: "Config") -> Finding:
         found, _, advice = str(fault).partition("; ")
         return Finding("queue", "down", found, advice)
     except Fault as fault:
-        return Finding("queue", "bad", str(fault), "run doctor as root, or as the server's user")
+        return Finding("queue", "bad", str(fault), _BECOME)
     if not isinstance(numbers, Numbers):
         return Finding("queue", "bad", "answers something else", "restart the server: it may run another version")
     return Finding("queue", "good", f"{count(numbers.messages, 'message')}, {count(numbers.recipients, 'recipient')}")

@@ -72,8 +72,8 @@ def command(address: str, no_dns: bool, config_file: str | None, as_json: bool) 
       paperpath explain you@trial.test
       paperpath explain someone@example.net --no-dns
     """
-    if not address or "\x00" in address:
-        raise click.UsageError("name an address")
+    if not address or address.endswith("@") or "\x00" in address:
+        raise click.UsageError(f"{address!r} is not an address; write something like you@example.net")
     config = load_config(config_file)
     explanation = explain(config, os.fsencode(address), _find_user(), _look_up(config, no_dns))
     if as_json:
@@ -151,7 +151,7 @@ def _virtual(table: RoutingTable, name: str, address: bytes) -> Iterator[Step]:
     yield Step("otherwise", True, "the mail leaves this host")
 
 
-def _mailbox(config: "Config", address: bytes) -> tuple[tuple[str, ...], bool]:
+def _mailbox(config: "Config", address: bytes) -> tuple[tuple[str, ...], bool | None]:
     from paperpath.config.mailbox_path import mailbox_folder
     from paperpath.config.places import mail_root
 
@@ -162,10 +162,19 @@ def _mailbox(config: "Config", address: bytes) -> tuple[tuple[str, ...], bool]:
         folder = mailbox_folder(mail_root(config), name + b"@" + domain)
         if folder is None:
             tried.append(f"{show(name)}: no account can have this name")
-        elif os.path.isdir(os.path.join(folder, "Maildir")):
-            return (*tried, f"{show(name)}: mailbox {show(os.fsencode(folder))}/Maildir"), True
+            continue
+        maildir = f"{folder}/Maildir"
+        try:
+            os.stat(maildir)
+        except PermissionError:
+            return (*tried, f"{show(name)}: you may not look for {show(os.fsencode(maildir))}; become root"), None
+        except OSError:
+            tried.append(f"{show(name)}: there is no {show(os.fsencode(maildir))}")
         else:
-            tried.append(f"{show(name)}: there is no {show(os.fsencode(folder))}/Maildir")
+            return (*tried, f"{show(name)}: mailbox {show(os.fsencode(maildir))}"), True
+    domain_folder = os.path.join(mail_root(config), os.fsdecode(domain.lower()))
+    if not os.path.isdir(domain_folder):
+        return (*tried, f"mail waits: there is no {show(os.fsencode(domain_folder))}; the first account makes it"), None
     hint = f"`paperpath account add {show(names[-1] + b'@' + domain)}` makes it"
     return (*tried, f"no such mailbox: refused at RCPT; {hint}"), False
 

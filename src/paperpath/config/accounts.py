@@ -108,8 +108,10 @@ class Accounts:
         return None
 
     def all(self) -> list[Account]:
-        """Return every account, by domain and name."""
-        if not os.path.exists(self._file):
+        """Return every account, by domain and name.  Raises PermissionError where this user may not look."""
+        try:
+            os.stat(self._file)
+        except FileNotFoundError:
             return []
         with self._open() as db:
             rows = db.execute("select domain, local_part, created from account order by 1, 2").fetchall()

@@ -76,6 +76,19 @@ def test_a_mailbox_with_and_without_a_tag(host: Host, tmp_path: Path) -> None:
     assert host.explain(b"../x@box.test").exists is False
 
 
+def test_a_domain_without_accounts_waits_as_deliveries_do(host: Host) -> None:
+    told = host.explain(b"you@box.test")
+    assert told.exists is None
+    assert told.delivery[-1].startswith("mail waits: there is no ")
+
+
+@pytest.mark.parametrize("address", ["", "you@", "a\0b"])
+def test_what_is_no_address_is_refused(run: Run, configured: Path, address: str) -> None:
+    done = run("explain", address)
+    assert done.exit_code == 64
+    assert "is not an address" in done.stderr
+
+
 def test_a_system_account(host: Host) -> None:
     told = host.explain(b"JOE@local.test")
     assert (told.rule, told.exists) == ("local", True)
