@@ -107,6 +107,11 @@ def set_password(address: str, password: str | None, ask: bool, config_file: str
 
 
 def _check_domain(config: "Config", address: str, file: str) -> None:
-    domain = address.rpartition("@")[2].lower()
+    from paperpath.config.mailbox_path import account_name
+
+    name = account_name(address.encode("utf-8", "surrogateescape"))
+    if name is None:
+        raise Fault(f"{address!r} cannot be an account; write something like you@example.net")
+    domain = name[1]
     if domain not in config.mailboxes.domains:
         raise Fault(f"{domain} is not one of [mailboxes] domains in {file}; add it there first")

@@ -85,7 +85,7 @@ def command() -> None:
     """
 
 
-@command.command("qmail")
+@command.command("qmail", short_help="Print what the control files of a qmail host say, as a configuration.")
 @click.argument("home", type=click.Path(exists=True, file_okay=False))
 def qmail(home: str) -> None:
     """Print the configuration that says what the control files of a qmail host say.

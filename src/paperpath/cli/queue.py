@@ -103,7 +103,7 @@ def show_message(message: int, content: bool, config_file: str | None, as_json: 
         views.print_message(view, clock.now())
 
 
-@command.command("why")
+@command.command("why", short_help="Say why a message is still here, and until when.")
 @click.argument("message", metavar="ID", type=MESSAGE_ID)
 @config_option
 @json_option
@@ -121,7 +121,7 @@ def why(message: int, config_file: str | None, as_json: bool) -> None:
         views.print_why(waits.recipients, clock.now())
 
 
-@command.command("trace")
+@command.command("trace", short_help="Tell what happened to a message, step by step.")
 @click.argument("message", metavar="ID", type=MESSAGE_ID)
 @config_option
 @json_option
@@ -239,7 +239,7 @@ def _print_json_list(messages: Iterator[control.MessageView]) -> None:
 
 def _print_content(read: control.Content, as_json: bool) -> None:
     text = read.trace + read.content
-    lines = [show_bytes(line) for line in text.removesuffix(b"\n").split(b"\n")]
+    lines = [_shown(line) for line in text.removesuffix(b"\n").split(b"\n")]
     if as_json:
         print_json({"size": read.size, "complete": len(read.content) >= read.size, "lines": lines})
         return
@@ -247,6 +247,11 @@ def _print_content(read: control.Content, as_json: bool) -> None:
         say(line)
     if len(read.content) < read.size:
         note(f"… {count(read.size - len(read.content), 'byte')} more")
+
+
+def _shown(line: bytes) -> str:
+    """Make a line of a message fit for a terminal; the tabs of folded fields stay."""
+    return "\t".join(show_bytes(piece) for piece in line.split(b"\t"))
 
 
 def _check_choice(messages: tuple[int, ...], everything: bool) -> None:

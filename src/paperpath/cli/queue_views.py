@@ -49,7 +49,7 @@ def print_message(message: MessageView, now: float) -> None:
 def print_why(recipients: Sequence[Why], now: float) -> None:
     """Print why each recipient waits."""
     for one in recipients:
-        when = f" (in {age(one.until - now)}, {iso8601(one.until)})" if one.until > now else ""
+        when = f"; until {iso8601(one.until)}, in {age(one.until - now)}" if one.until > now else ""
         say(f"{strong(show(one.address))}: {one_line(one.reason, 2000)}{when}")
 
 

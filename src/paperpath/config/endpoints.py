@@ -79,6 +79,8 @@ def _tcp(text: str, *, default_port: int | None) -> Tcp:
             raise ValueError(f"{text!r} has no closing bracket before the port")
         return Tcp(_address(host), _port(rest[1:] if rest else None, default_port))
     host, colon, port = text.partition(":")
+    if not colon and default_port is None:
+        raise ValueError(f"{text!r} has no port; write HOST:PORT")
     if ":" in port:
         raise ValueError(f"{text!r}: an IPv6 address goes into brackets, [::1]:25")
     return Tcp(_host(host), _port(port if colon else None, default_port))

@@ -145,7 +145,8 @@ class Operators:
         elif recipient.state == "under-way":
             reason, until = "it is being delivered now", 0
         elif recipient.due > moment:
-            reason, until = f"it is deferred after {recipient.attempts} attempts{last}", recipient.due
+            tried = "1 attempt" if recipient.attempts == 1 else f"{recipient.attempts:,} attempts"
+            reason, until = f"it is deferred after {tried}{last}", recipient.due
         elif down:
             reason, until = f"{recipient.destination} could not be reached and is left alone for a while{last}", down
         elif self._deliveries.window.is_shut(recipient.channel):

@@ -62,6 +62,7 @@ def test_what_goes_wrong_says_what_to_do(run: Run, configured: Path) -> None:
         (("add", "me@elsewhere.test"), 100, "add it there first"),
         (("add", "you@trial.test"), 100, "exists already"),
         (("add", ".x@trial.test"), 100, "cannot be an account"),
+        (("add", "no at"), 100, "'no at' cannot be an account"),
         (("add", "x@trial.test", "--password", ""), 100, "the password is empty"),
         (("add", "x@trial.test", "--password", "a", "--ask"), 64, "exclude each other"),
         (("remove", "nobody@trial.test"), 100, "there is no account"),

@@ -117,7 +117,7 @@ def test_why(run: Run, configured: Path) -> None:
     with serving(configured, lambda _: waits) as server:
         people = run("queue", "why", NAME).output
         shown = json.loads(run("queue", "why", NAME, "--json").output)
-    assert people.splitlines()[0].startswith("joe@x.test: refused: 450 later (in 1h, ")
+    assert people.splitlines()[0].startswith("joe@x.test: refused: 450 later; until 2")
     assert people.splitlines()[1] == "b: held"
     assert shown[0] == {"number": 0, "address": "joe@x.test", "reason": "refused: 450 later", "until": NOW + 3700}
     assert server.requests == [control.ExplainWait(ID)] * 2
