@@ -1,6 +1,5 @@
 """The small qmail programs as `paperpath programs` installs them: each story of `programs/*.txt`."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -22,4 +21,4 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("story", STORIES, ids=[f"{story.program}: {story.title}" for story in STORIES])
 def test_story(tmp_path: Path, programs: Path, story: Story) -> None:
-    assert play(story, tmp_path, programs, time.time()) == story.expected
+    assert play(story, tmp_path, programs) == story.expected

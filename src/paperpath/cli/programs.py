@@ -48,6 +48,12 @@ PROGRAMS = {
     "except": Program("qmail_except"),
     "preline": Program("preline"),
     "maildirmake": Program("maildirmake"),
+    "maildir2mbox": Program("maildir2mbox"),
+    "maildirwatch": Program("maildirwatch"),
+    "qreceipt": Program("qreceipt"),
+    "qmail-showctl": Program("qmail_showctl"),
+    "splogger": Program("splogger"),
+    "tcp-env": Program("tcp_env"),
 }
 """Name to program; modules of `paperpath.inject`."""
 

@@ -2,7 +2,7 @@
 
     === title
     folder home/joe
-    file users/assign mode=0644 age=100
+    file users/assign mode=0644 age=100        (or stamp=100: seconds since the epoch)
     | a line of that file
     link name target
     $ NAME=value program argument
@@ -18,21 +18,29 @@
     gone new/a
 
 Each story has a folder of its own, where the program runs and which is the qmail home; HOME stands for it.  A cdb file
-is shown as its records, ``key -> [data]``.  A mark with ``|`` behind it (``<|``, ``||``) is a last line without its line
-end; backslash, x and two digits stand for a byte.  ``NAME=-`` takes a variable away.  The queue is the program under
-QMAILQUEUE.
+is shown as its records, ``key -> [data]``.  A mark with ``|`` behind it (``<|``, ``||``) is a last line without its
+line end; backslash, x and two digits stand for a byte.  ``NAME=-`` takes a variable away.  The queue is the program
+under QMAILQUEUE.
 """
 
 import os
 import re
 import shlex
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from paperpath.base.cdb import Cdb
 
 _QUEUE = "#!/bin/sh\ncat > {0}/.message\ncat <&1 > {0}/.envelope\nexit ${{QQ_EXIT:-0}}\n"
+_START = time.time()
+_PREAMBLE = re.compile(
+    rb"\Aqmail home directory: HOME\.\nuser-ext delimiter: -\.\npaternalism \(in decimal\): 2\.\n"
+    rb"silent concurrency limit: 120\.\nsubdirectory split: 23\.\n"
+    rb"user ids: (?:(?:\d+|none), ){7}(?:\d+|none)\.\ngroup ids: (?:\d+|none), (?:\d+|none)\.\n"
+)
+"""How qmail-showctl begins."""
 _QP = re.compile(rb"\bqp \d+$", re.MULTILINE)
 
 
@@ -43,7 +51,7 @@ class Thing:
     kind: str
     path: str
     mode: int | None = None
-    age_s: int = 0
+    stamp: float = 0
     content: bytes = b""
 
 
@@ -114,7 +122,8 @@ def _take(story: Story, line: str) -> None:
         options = dict(option.split("=") for option in words[1:] if "=" in option)
         mode = int(options["mode"], 8) if "mode" in options else None
         content = words[1].encode() if word == "link" else b""
-        story.things.append(Thing(word, words[0], mode, int(options.get("age", "0")), content))
+        stamp = float(options["stamp"]) if "stamp" in options else _START - float(options.get("age", "0"))
+        story.things.append(Thing(word, words[0], mode, stamp, content))
     elif word == "made":
         expected.made[words[0]] = b""
     elif word == "gone":
@@ -136,11 +145,11 @@ def split(command: str) -> tuple[dict[str, str], list[str]]:
     return dict(word.split("=", 1) for word in words[:count]), words[count:]
 
 
-def play(story: Story, folder: Path, programs: Path, now: float) -> Seen:
+def play(story: Story, folder: Path, programs: Path) -> Seen:
     """Run the command in ``folder``; return what came of it."""
     home = str(folder)
     for thing in story.things:
-        _make(thing, folder, now)
+        _make(thing, folder)
     queue = folder / ".queue"
     queue.write_text(_QUEUE.format(folder))
     queue.chmod(0o755)
@@ -178,7 +187,7 @@ def play(story: Story, folder: Path, programs: Path, now: float) -> Seen:
     )
 
 
-def _make(thing: Thing, folder: Path, now: float) -> None:
+def _make(thing: Thing, folder: Path) -> None:
     path = folder / thing.path
     if thing.kind == "folder":
         path.mkdir(parents=True, exist_ok=True)
@@ -191,7 +200,7 @@ def _make(thing: Thing, folder: Path, now: float) -> None:
     if thing.mode is not None:
         path.chmod(thing.mode)
     if thing.kind == "file":
-        os.utime(path, (now - thing.age_s, now - thing.age_s))
+        os.utime(path, (thing.stamp, thing.stamp))
 
 
 def _filled(data: bytes, home: str) -> bytes:
@@ -199,7 +208,8 @@ def _filled(data: bytes, home: str) -> bytes:
 
 
 def _hidden(data: bytes, home: str) -> bytes:
-    return _QP.sub(b"qp PID", data.replace(home.encode(), b"HOME"))
+    data = _PREAMBLE.sub(b"@preamble\n", data.replace(home.encode(), b"HOME"))
+    return _QP.sub(b"qp PID", data)
 
 
 def _shown(path: Path) -> bytes:

@@ -1,0 +1,79 @@
+"""maildir2mbox: moves the messages of a Maildir into an mbox (qmail-interfaces 17.2)."""
+
+import os
+
+from paperpath.inject import maildirs
+from paperpath.inject.command import TEMPORARY, fatal, reason, say
+from paperpath.system import helpers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_PATH = b"Return-Path: <"
+_NO_BLANKS = bytes.maketrans(b" \t", b"--")
+
+
+def main(_argv: list[str]) -> int:
+    """Return 0, or 111; then every message is where it was, in the Maildir."""
+    os.umask(0o077)
+    mbox, temporary = os.environb.get(b"MAIL"), os.environb.get(b"MAILTMP")
+    if mbox is None or temporary is None:
+        return fatal("maildir2mbox", f"{'MAIL' if mbox is None else 'MAILTMP'} not set", TEMPORARY)
+    try:
+        maildirs.enter()
+        maildirs.clean()
+        messages = maildirs.scan((b"new", b"cur"))
+    except maildirs.Fatal as error:
+        return fatal("maildir2mbox", str(error), TEMPORARY)
+    if not messages:
+        return 0
+    try:
+        helpers.rewrite_mbox(mbox, temporary, _entries(messages))
+    except OSError as error:
+        return fatal("maildir2mbox", f"unable to move mail to {os.fsdecode(mbox)}: {reason(error)}", TEMPORARY)
+    for _, path in messages:
+        _remove(path)
+    return 0
+
+
+def _remove(path: bytes) -> None:
+    try:
+        helpers.remove(path)
+    except OSError as error:
+        why = f"will be delivered twice; unable to unlink: {reason(error)}"
+        say(f"maildir2mbox: warning: $MAILDIR/{os.fsdecode(path)} {why}")
+
+
+def _entries(messages: list[tuple[int, bytes]]) -> "Iterator[bytes]":
+    for time, path in messages:
+        with open(path, "rb") as file:
+            yield from entry(file, time)
+
+
+def entry(lines: "Iterator[bytes]", time: int) -> "Iterator[bytes]":
+    """Yield what an mbox holds for the lines of a message that came at ``time``, seconds since the epoch."""
+    last = first = next(lines, b"")
+    yield from_line(first, time)
+    while last:
+        yield b">" + last if last.lstrip(b">").startswith(b"From ") else last
+        following = next(lines, b"")
+        if not following and not last.endswith(b"\n"):
+            yield b"\n"
+        last = following
+    yield b"\n"
+
+
+def from_line(first: bytes, time: int) -> bytes:
+    """Return the From_ line for a message whose first line, a Return-Path or not, is this."""
+    from time import gmtime
+
+    sender = b"XXX"
+    if first.startswith(_PATH):
+        sender = first.rstrip(b"\n")[len(_PATH) : -1].translate(_NO_BLANKS) or b"MAILER-DAEMON"
+    t = gmtime(time)
+    clock_time = f"{t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d}"
+    date = f"{_DAYS[t.tm_wday]} {_MONTHS[t.tm_mon - 1]} {t.tm_mday:02d} {clock_time} {t.tm_year}"
+    return b"From " + sender + b" " + date.encode() + b"\n"

@@ -1,0 +1,59 @@
+"""splogger: standard input to syslog, a line an entry (qmail-interfaces 18)."""
+
+import os
+import syslog
+
+from paperpath.system import clock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_LONGEST_BYTES = 799
+"""Of one entry: some syslog daemons cut, or did worse to, longer ones."""
+_READ_BYTES = 64 * 1024
+_PRINTABLE = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256))
+
+
+def main(argv: list[str]) -> int:
+    """Write entries until the end of input."""
+    tag = argv[1] if len(argv) > 1 else "splogger"
+    syslog.openlog(tag, 0, _facility(argv[2]) << 3 if len(argv) > 2 else syslog.LOG_MAIL)
+    for line in _lines():
+        priority = priority_of(line)
+        for text in entries(line, clock.now_microseconds()):
+            syslog.syslog(priority, text)
+    return 0
+
+
+def priority_of(line: bytes) -> int:
+    """Return the syslog priority that a line asks for by its beginning."""
+    if line.startswith(b"alert:"):
+        return syslog.LOG_ALERT
+    return syslog.LOG_WARNING if line.startswith(b"warning:") else syslog.LOG_INFO
+
+
+def entries(line: bytes, now_us: int) -> "Iterator[str]":
+    """Yield a line's entries under one stamp, those that continue it with ``+``; none for an empty line."""
+    stamp = f"{now_us // 1_000_000}.{now_us % 1_000_000:06d}"
+    shown = line.translate(_PRINTABLE).decode("ascii")
+    for at in range(0, len(shown), _LONGEST_BYTES):
+        yield f"{stamp}{'+' if at else ' '}{shown[at : at + _LONGEST_BYTES]}"
+
+
+def _facility(text: str) -> int:
+    digits = text[: len(text) - len(text.lstrip("0123456789"))]
+    return int(digits[:9] or 0)
+
+
+def _lines() -> "Iterable[bytes]":
+    """Yield lines as they come.  A long one comes in pieces, which the memory of this process is not filled with."""
+    rest = b""
+    while piece := os.read(0, _READ_BYTES):
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from whole
+        if len(rest) > _READ_BYTES:
+            yield rest
+            rest = b""
+    if rest:
+        yield rest
