@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _PATH = b"Return-Path: <"
+_UNKNOWN = b"X" * 3
 _NO_BLANKS = bytes.maketrans(b" \t", b"--")
 
 
@@ -70,7 +71,7 @@ def from_line(first: bytes, time: int) -> bytes:
     """Return the From_ line for a message whose first line, a Return-Path or not, is this."""
     from time import gmtime
 
-    sender = b"XXX"
+    sender = _UNKNOWN
     if first.startswith(_PATH):
         sender = first.rstrip(b"\n")[len(_PATH) : -1].translate(_NO_BLANKS) or b"MAILER-DAEMON"
     t = gmtime(time)
