@@ -6,20 +6,23 @@ import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from paperpath.base.ids import show_id
 from paperpath.base.limits import INLINE_CONTENT_BYTES
 from paperpath.queue.contents import Contents
 from paperpath.queue.delivery import Deliveries, OnAdmitted
-from paperpath.queue.intake import Intake
+from paperpath.queue.intake import Intake, check
 from paperpath.queue.jobs import Consignment
 from paperpath.queue.journal import Journal
 from paperpath.store.contract import StoreFull
 from paperpath.system.channel import Channel
 from paperpath.telemetry.log import Log
 from paperpath.wire.intake import Accepted, FromQueue, NotAccepted, Submit
+from tests.unit.queue.service import Service
 
 SMALL = b"Subject: x\n\n"
 LARGE_BYTES = INLINE_CONTENT_BYTES + 1
@@ -61,11 +64,11 @@ class Inside:
 class Door:
     """A submitter's end of a conversation with an intake."""
 
-    def __init__(self) -> None:
+    def __init__(self, intake: Intake | None = None) -> None:
         self.inside = Inside()
         self.lines: list[str] = []
         journal = Journal(Log("queue", lambda data: self.lines.append(data.decode()), lambda: 0.0))
-        self.intake = Intake(cast(Deliveries, self.inside), cast(Contents, self.inside), journal)
+        self.intake = intake or Intake(cast(Deliveries, self.inside), cast(Contents, self.inside), journal)
         self.answers: asyncio.Queue[Any] = asyncio.Queue()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         ours, theirs = socket.socketpair()
@@ -160,6 +163,42 @@ async def test_content_that_cannot_be_copied_is_put_off(door: Door, disk: Except
     assert isinstance(await door.bring_large(), Accepted)
 
 
+def submission(**changes: Any) -> Submit:
+    values = {"size": len(SMALL), "content": SMALL} | changes
+    return Submit(1, b"a@b.test", (b"c@d.test",), trace=b"", origin="test", **values)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"content": b"", "size": 0},
+        {"content": b"x" * INLINE_CONTENT_BYTES, "size": INLINE_CONTENT_BYTES},
+        {"content": b"", "size": LARGE_BYTES, "attached": True},
+    ],
+)
+def test_content_that_can_be(changes: dict[str, Any]) -> None:
+    check(submission(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"size": len(SMALL) - 1},
+        {"size": len(SMALL) + 1},
+        {"size": -1},
+        {"content": b"", "size": LARGE_BYTES},
+        {"content": b"x" * LARGE_BYTES, "size": LARGE_BYTES},
+        {"content": b"x", "size": LARGE_BYTES, "attached": True},
+        {"content": b"", "size": INLINE_CONTENT_BYTES, "attached": True},
+        {"content": b"", "size": -1, "attached": True},
+    ],
+)
+def test_content_that_cannot_be(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="content size"):
+        check(submission(**changes))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -177,3 +216,24 @@ async def test_submission_that_breaks_a_bound_ends_the_conversation(door: Door, 
     await door.ended
     bringing.cancel()
     assert not door.inside.admitted
+
+
+async def test_large_content_of_a_message_that_finds_no_room_is_removed(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.deliveries.window.unshut("remote")
+    intake = Intake(service.deliveries, service.contents, Journal(service.lines.log))
+    door = Door(intake)
+    folder = Path(service.store.content_folder)
+    service.store.full = 1
+    assert await door.bring_large() == NotAccepted(1, True)
+    assert not list(folder.iterdir())
+    assert service.deliveries.window.under_way == 0
+    accepted = await door.bring_large()
+    assert isinstance(accepted, Accepted)
+    assert [file.name for file in folder.iterdir()] == [show_id(accepted.message)]
+    await service.remote.deliver()
+    await service.lines.logged("message.done")
+    await service.nothing_left()
+    door.channel.close()
+    intake.close()
+    await service.close()
