@@ -42,8 +42,8 @@ $(VENV)/installed: $(VENV)/locked pyproject.toml
 	@touch $@
 
 run: env ## a mail server to try, in the foreground, with its state in .trial
-	@test -f $(TRIAL)/paperpath.toml || $(BIN)/paperpath init $(TRIAL) --hostname mx.trial.test \
-	  --account you@trial.test --listen smtp=127.0.0.1:$(TRIAL_PORT)
+	@test -f $(TRIAL)/paperpath.toml || { told=$$($(BIN)/paperpath init $(TRIAL) --hostname mx.trial.test \
+	  --account you@trial.test --listen smtp=127.0.0.1:$(TRIAL_PORT)) && echo "$$told" | sed '/^$$/,$$d'; }
 	@echo
 	@echo 'Paperpath listens on 127.0.0.1:$(TRIAL_PORT). In another terminal, send the first message:'
 	@echo '    $(BIN)/paperpath send --config $(TRIAL)/paperpath.toml --to you@trial.test'
