@@ -10,6 +10,7 @@ import pytest
 from paperpath.base.ids import parse_id
 from paperpath.base.outcome import Deferred, Delivered, Failed
 from paperpath.queue import delivery as delivery_module
+from paperpath.queue import jobs as jobs_module
 from paperpath.queue.delivery import Deliveries
 from paperpath.queue.journal import Journal
 from paperpath.store.contract import StoreFull
@@ -247,7 +248,7 @@ async def test_report_that_cannot_be_composed_takes_no_forward_along(
 ) -> None:
     """The first forward is routed and has its places when the second cannot be."""
     await scene.bring(b"alice@here.test")
-    whole = delivery_module.admit
+    whole = jobs_module.admit
 
     def admit(*values: Any, **more: Any) -> Any:
         return broken() if values[0].sender == b"second@here.test" else whole(*values, **more)

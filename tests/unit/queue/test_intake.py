@@ -164,7 +164,7 @@ async def test_content_that_cannot_be_copied_is_put_off(door: Door, disk: Except
 
 
 def submission(**changes: Any) -> Submit:
-    values = {"size": len(SMALL), "content": SMALL} | changes
+    values: dict[str, Any] = {"size": len(SMALL), "content": SMALL} | changes
     return Submit(1, b"a@b.test", (b"c@d.test",), trace=b"", origin="test", **values)
 
 

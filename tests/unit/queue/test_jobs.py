@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from paperpath.config import routing
 from paperpath.queue import jobs
 from paperpath.queue.jobs import Admission, Work, admit, of_claimed, recipients_a_job
 from paperpath.queue.window import Limits, Window
@@ -120,7 +121,7 @@ def test_content_of_its_own_is_stored(window: Window) -> None:
 
 
 def test_defect_in_routing_keeps_no_places(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = jobs.route
+    whole = routing.route
 
     def route(table: Any, recipient: bytes) -> Any:
         if recipient == b"bad@far.test":

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,12 +12,13 @@ from paperpath.queue.contents import Contents
 from paperpath.queue.jobs import Work
 from paperpath.queue.local_agents import LocalAgents
 from paperpath.store.contract import ClaimedRecipient
+from paperpath.system import clock
 from paperpath.wire.accounts import NotFound, Unknown
 from paperpath.wire.delivery import Result
 from tests.unit.queue.scene import AgentEnd, Local, make_work, turns
 
 
-def mail_for(name: str, message: int = 1, **changes: object) -> Work:
+def mail_for(name: str, message: int = 1, **changes: Any) -> Work:
     work = make_work("local", name, message=message, **changes)
     return Work(work.consignment, work.key, (ClaimedRecipient(0, f"{name}@here.test".encode(), 0),))
 
@@ -236,7 +238,7 @@ async def test_worker_that_hangs_is_let_go(scene: Scene, local: Local, monkeypat
     await alice.jobs.get()
     scene.agents.close_idle_and_hung()
     assert scene.lost.empty()
-    began = agent.monotonic()
+    began = clock.monotonic()
     monkeypatch.setattr(agent, "monotonic", lambda: began + JOB_MOST_S + 1)
     scene.agents.close_idle_and_hung()
     assert (await scene.lost.get()).key == ("local", "alice")
