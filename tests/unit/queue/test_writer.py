@@ -40,8 +40,8 @@ class Memory:
             self.note(f"accept {message.message}")
 
     def settle(self, defers: Sequence[Defer], finishes: Sequence[Finish], now: int) -> list[int]:
-        for each in (*defers, *finishes):
-            self.note(f"settle {each.message}")
+        for message in [defer.message for defer in defers] + [finish.message for finish in finishes]:
+            self.note(f"settle {message}")
         return [finish.message for finish in finishes]
 
     def close(self) -> None:
