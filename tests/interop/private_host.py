@@ -74,9 +74,14 @@ class PrivateHost:
         return self.root / "environment" / "bin" / "python"
 
     @property
+    def installed(self) -> Path:
+        """The `paperpath` command of that interpreter."""
+        return self.root / "environment" / "bin" / "paperpath"
+
+    @property
     def program(self) -> tuple[str, ...]:
         """The words that start `paperpath` in there."""
-        return (*self.within, str(self.root / "environment" / "bin" / "paperpath"))
+        return (*self.within, str(self.installed))
 
     def run(self, *command: str | Path, user: str = "", expect: int = 0) -> str:
         """Run a command in there as a user (else root), without groups; return what it printed on both outputs."""
@@ -144,9 +149,8 @@ def _make_environment(host: PrivateHost) -> None:
     host.run(_interpreter(), "-m", "venv", "--without-pip", environment)
     packages = environment / "lib" / _VERSION / "site-packages"
     (packages / "checkout.pth").write_text(f"{host.root}/code\n{host.root}/packages\n")
-    program = environment / "bin" / "paperpath"
-    program.write_text(_PROGRAM.format(python=host.python))
-    program.chmod(0o755)
+    host.installed.write_text(_PROGRAM.format(python=host.python))
+    host.installed.chmod(0o755)
     told = host.run(host.python, "-Ic", _TRY, user="nobody")
     if told != "fine\n":
         pytest.skip(f"other users cannot run the code of this checkout: {told}")

@@ -23,6 +23,7 @@ SYSTEM_USER: Final = "paperpia"
 SYSTEM_ADDRESS: Final = f"{SYSTEM_USER}@host.test"
 FAR: Final = "far@sink.test"
 EVERYBODY: Final = (ACCOUNT, SYSTEM_ADDRESS, FAR)
+UNIT: Final = Path(__file__).parents[2] / "packaging" / "systemd" / "paperpath.service"
 ROOTS: Final = {"supervise", "local"}
 WORKER: Final = "local.worker_main"
 LARGE_BYTES: Final = 400_000
@@ -270,7 +271,7 @@ def test_root_operates_the_queue_and_others_do_not(service: SystemService) -> No
     message = service.wait_for("delivery.deferred", since=since, recipient="far@closed.test")["message"]
     assert message in service.run("queue", "list")
     assert "far@closed.test" in service.run("queue", "why", message)
-    refused = service.host.run(*service.program[4:], "queue", "list", user=SYSTEM_USER, expect=111)
+    refused = service.host.run(service.host.installed, "queue", "list", user=SYSTEM_USER, expect=111)
     assert message not in refused
     service.run("queue", "remove", message)
     assert service.queue_empty()
@@ -285,4 +286,23 @@ def test_root_operates_the_queue_and_others_do_not(service: SystemService) -> No
     ],
 )
 def test_who_may_not_look_is_told_so(service: SystemService, words: tuple[str, ...], code: int, told: str) -> None:
-    assert told in service.host.run(*service.program[4:], *words, user=SYSTEM_USER, expect=code)
+    assert told in service.host.run(service.host.installed, *words, user=SYSTEM_USER, expect=code)
+
+
+def test_it_runs_with_what_the_systemd_unit_leaves_of_root(service: SystemService) -> None:
+    (line,) = [line for line in UNIT.read_text().splitlines() if line.startswith("CapabilityBoundingSet=")]
+    kept = ",".join("+" + name.removeprefix("CAP_").lower() for name in line.partition("=")[2].split())
+    service.stop()
+    host = service.host
+    less = ("setpriv", "--no-new-privs", f"--bounding-set=-all,{kept}", "--inh-caps=-all", "--")
+    service.program = (*host.within, *less, host.installed)
+    try:
+        service.start()
+        service.deliver("with less")
+        assert all(Rights.of(pid).no_new_privileges for pid in service.processes())
+        os.kill(service.pid_of("remote"), signal.SIGKILL)
+        service.deliver("with less, again")
+        service.stop()
+    finally:
+        service.program = host.program
+    service.start()
