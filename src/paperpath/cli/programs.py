@@ -54,6 +54,12 @@ PROGRAMS = {
     "qmail-showctl": Program("qmail_showctl"),
     "splogger": Program("splogger"),
     "tcp-env": Program("tcp_env"),
+    "fastforward": Program("fastforward"),
+    "setforward": Program("setforward"),
+    "printforward": Program("printforward"),
+    "newaliases": Program("newaliases"),
+    "dot-forward": Program("dot_forward"),
+    "checkpassword": Program("checkpassword", needs_libraries=True),
 }
 """Name to program; modules of `paperpath.inject`."""
 

@@ -56,6 +56,11 @@ def reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
+def blame(error: OSError, otherwise: str = "message") -> str:
+    """Return which file an error is about, or what is meant where it names none, and what it says."""
+    return f"{os.fsdecode(error.filename or otherwise)}: {reason(error)}"
+
+
 def qmail_home() -> str:
     """Return the qmail home: the environment's, else the configuration's, else ``/var/qmail``."""
     from paperpath.config.control import home
@@ -64,3 +69,21 @@ def qmail_home() -> str:
         return home(find_places().qmail_home)
     except NoConfiguration:
         return home()
+
+
+def defaults() -> tuple[bytes, bytes, bytes]:
+    """Return what completes addresses: the default host, the default domain, and what ``+`` stands for.
+
+    The control files say it, else ``me``, else the configuration's host name.  Raises OSError.
+    """
+    from paperpath.config.control import Control
+
+    control = Control(qmail_home())
+    me = control.read_line("me")
+    if me is None:
+        try:
+            me = os.fsencode(find_places().hostname)
+        except NoConfiguration:
+            me = b"me"
+    host, domain, plus = (control.read_line(name) for name in ("defaulthost", "defaultdomain", "plusdomain"))
+    return me if host is None else host, me if domain is None else domain, me if plus is None else plus

@@ -4,9 +4,11 @@
     folder home/joe
     file users/assign mode=0644 age=100        (or stamp=100: seconds since the epoch)
     | a line of that file
+    cdb table.cdb
+    | a line that setforward makes it of
     link name target
     $ NAME=value program argument
-    < a line of standard input
+    < a line of standard input                 (or <@ file)
     > a line on standard output
     E a line on standard error
     Q a line of what is queued
@@ -31,7 +33,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from paperpath.base.cdb import Cdb
+from paperpath.base.cdb import Cdb, build
+from paperpath.inject.setforward import records
 
 _QUEUE = "#!/bin/sh\ncat > {0}/.message\ncat <&1 > {0}/.envelope\nexit ${{QQ_EXIT:-0}}\n"
 _START = time.time()
@@ -76,6 +79,7 @@ class Story:
     things: list[Thing] = field(default_factory=list)
     command: str = ""
     given: bytes = b""
+    given_file: str = ""
     expected: Seen = field(default_factory=Seen)
     gone: list[str] = field(default_factory=list)
 
@@ -102,6 +106,8 @@ def _take(story: Story, line: str) -> None:
     word, *words = line.split()
     if mark == "$ ":
         story.command = rest
+    elif word == "<@":
+        story.given_file = words[0]
     elif mark[0] in "<>EQ|" and mark[1:] in {"", " ", "|"}:
         data = _bytes(rest.removeprefix(" ")) if mark[1:] == "|" else _bytes(rest) + b"\n"
         if mark[0] == "<":
@@ -118,7 +124,7 @@ def _take(story: Story, line: str) -> None:
             story.things[-1].content += data
     elif mark in {"F ", "F", "T ", "T"}:
         expected.envelope.append(mark[0] + rest)
-    elif word in {"file", "folder", "link"}:
+    elif word in {"file", "folder", "link", "cdb"}:
         options = dict(option.split("=") for option in words[1:] if "=" in option)
         mode = int(options["mode"], 8) if "mode" in options else None
         content = words[1].encode() if word == "link" else b""
@@ -174,7 +180,7 @@ def play(story: Story, folder: Path, programs: Path) -> Seen:
     for name in [name for name, value in environment.items() if value == "-"]:
         del environment[name]
     words[0] = str(programs / words[0])
-    with open(folder / ".input", "rb") as given:
+    with open(folder / (story.given_file or ".input"), "rb") as given:
         done = subprocess.run(words, stdin=given, env=environment, cwd=folder, capture_output=True)
     return Seen(
         _hidden(done.stdout, home),
@@ -195,6 +201,8 @@ def _make(thing: Thing, folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     if thing.kind == "link":
         path.symlink_to(thing.content.decode())
+    elif thing.kind == "cdb":
+        path.write_bytes(build(records(thing.content)))
     elif thing.kind == "file":
         path.write_bytes(_filled(thing.content, str(folder)))
     if thing.mode is not None:
