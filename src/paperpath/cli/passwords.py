@@ -8,6 +8,7 @@ from typing import TypeVar
 import click
 
 from paperpath.cli.faults import Fault
+from paperpath.cli.show import somebody_is_there
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -33,6 +34,8 @@ def choose_password(given: str | None, ask: bool) -> tuple[str, bool]:
     if given == "-":
         given = sys.stdin.readline().rstrip("\r\n")
     elif ask:
+        if not somebody_is_there():
+            raise click.UsageError("--ask needs a terminal; --password - reads a line of standard input")
         given = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     if given is None:
         return generate(), True

@@ -178,10 +178,7 @@ def _sender(text: str) -> str:
 
 
 def _network(text: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text))
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not a network: {error}") from None
+    return str(ipaddress.ip_network(text))
 
 
 def _virtual_key(text: str) -> str:

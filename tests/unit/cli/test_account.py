@@ -65,6 +65,7 @@ def test_what_goes_wrong_says_what_to_do(run: Run, configured: Path) -> None:
         (("add", "no at"), 100, "'no at' cannot be an account"),
         (("add", "x@trial.test", "--password", ""), 100, "the password is empty"),
         (("add", "x@trial.test", "--password", "a", "--ask"), 64, "exclude each other"),
+        (("add", "x@trial.test", "--ask"), 64, "--ask needs a terminal"),
         (("remove", "nobody@trial.test"), 100, "there is no account"),
         (("password", "nobody@trial.test", "--password", "x"), 100, "there is no account"),
     ]
