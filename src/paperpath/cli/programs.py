@@ -58,6 +58,10 @@ PROGRAMS = {
     "setforward": Program("setforward"),
     "printforward": Program("printforward"),
     "newaliases": Program("newaliases"),
+    "newinclude": Program("newinclude"),
+    "setmaillist": Program("setmaillist"),
+    "printmaillist": Program("printmaillist"),
+    "qbiff": Program("qbiff"),
     "dot-forward": Program("dot_forward"),
     "checkpassword": Program("checkpassword", needs_libraries=True),
 }

@@ -59,17 +59,39 @@ def main(argv: list[str]) -> int:
 def records(text: bytes, completion: Defaults) -> "Iterator[tuple[bytes, bytes]]":
     """Yield the keys and data of the table.  Raises BadAliases."""
     for line in _lines(text):
-        reader = _Line(completion)
-        try:
-            reader.read(lex(line))
-        except Unparsable:
-            raise BadAliases(f"unable to parse this line: {line.decode('utf-8', 'replace')}") from None
-        if not reader.commands:
-            raise BadAliases(f"unable to parse this line: {line.decode('utf-8', 'replace')}")
+        reader = _read(line, completion)
+        if not reader.commands or not reader.target:
+            raise _unparsable(line)
         target = reader.target
         if target.startswith(_OWNER):
             yield (b"?" + target.removeprefix(_OWNER)).lower(), completion.complete(target)
         yield (b":" + target).lower(), b"".join(reader.commands)
+
+
+def read_members(text: bytes, completion: Defaults) -> "Iterator[bytes]":
+    """Yield the commands for the lines of an :include: file.  Raises BadAliases."""
+    for line in text.split(b"\n"):
+        if not line.strip() or line.startswith(b"#"):
+            continue
+        reader = _read(line, completion)
+        if any(command.startswith(b"!") for command in reader.commands):
+            raise BadAliases("programs are not permitted in :include: files")
+        if reader.target:
+            yield b"&" + completion.complete(reader.target) + b"\0"
+        yield from reversed(reader.commands)
+
+
+def _read(line: bytes, completion: Defaults) -> "_Line":
+    reader = _Line(completion)
+    try:
+        reader.read(lex(line))
+    except Unparsable:
+        raise _unparsable(line) from None
+    return reader
+
+
+def _unparsable(line: bytes) -> BadAliases:
+    return BadAliases(f"unable to parse this line: {line.decode('utf-8', 'replace')}")
 
 
 def _lines(text: bytes) -> "Iterator[bytes]":
@@ -124,8 +146,6 @@ class _Line:
                 word_fits = True
                 self._address.append(left.pop())
         self._flush()
-        if not self.target:
-            raise Unparsable("an alias has a name")
 
     def _bracketed(self, left: "list[Token]") -> None:
         self._flush()

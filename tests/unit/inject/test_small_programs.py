@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import syslog
 import tempfile
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 
 from paperpath.cli.main import main as paperpath
 from paperpath.cli.programs import PROGRAMS, script
-from paperpath.inject import checkpassword, maildirwatch, qmail_getpw, qmail_tcpto, splogger, tcp_env
+from paperpath.inject import checkpassword, maildirwatch, qbiff, qmail_getpw, qmail_tcpto, splogger, tcp_env
 from paperpath.system.users import User
 
 OWN_UID = os.getuid() or 4321
@@ -142,7 +143,7 @@ def test_tcp_env_tells_both_ends(programs: Path) -> None:
         with accepted:
             words = [str(programs / "tcp-env"), "-R", "env"]
             environment = {"PATH": os.environ["PATH"], "TCPREMOTEINFO": "stale"}
-            done = subprocess.run(words, stdin=accepted, env=environment, capture_output=True, text=True)
+            done = subprocess.run(words, stdin=accepted.fileno(), env=environment, capture_output=True, text=True)
         ends = server.getsockname(), client.getsockname()
     assert done.returncode == 0, done.stderr
     found = dict(line.split("=", 1) for line in done.stdout.splitlines())
@@ -249,3 +250,21 @@ def test_checkpassword_without_its_program_or_its_accounts(programs: Path, host:
 def test_every_program_has_its_module() -> None:
     for name, program in PROGRAMS.items():
         assert f"paperpath.inject.{program.module} import main" in script(program), name
+
+
+def test_qbiff_describes() -> None:
+    message = b"From: x\nSubject: hi\x07\n\n" + b"b" * 100
+    lines = b"*** TO <joe> FROM <a_b@x.ex>", b"    hi///" + b"b" * 69
+    assert qbiff.describe(message, b"joe", b"a\x1bb@x.ex") == b"\r\n\a" + lines[0] + b"\r\n" + lines[1] + b"\r\n"
+
+
+def test_qbiff_finds_terminals() -> None:
+    def record(kind: int, line: bytes, user: bytes) -> bytes:
+        return struct.pack("h2xi32s4s32s256s52x", kind, 1, line, b"", user, b"")
+
+    logins = [(7, b"pts/1", b"joe"), (7, b"pts/2", b"ann"), (8, b"pts/3", b"joe"), (7, b"../x", b"joe")]
+    logins += [(7, b"/etc/x", b"joe"), (7, b"", b"joe"), (7, b"tty1", b"joe")]
+    utmp = b"".join(record(*login) for login in logins)
+    assert len(utmp) == 384 * len(logins)
+    assert list(qbiff.terminals(utmp, b"joe")) == [b"pts/1", b"tty1"]
+    assert list(qbiff.terminals(utmp[:-1], b"joe")) == [b"pts/1"]
