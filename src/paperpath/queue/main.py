@@ -51,13 +51,12 @@ class QueueRole:
         self._intake.close()
         self._operators.close()
         self._deliveries.close()
-        await self._writer.stop()
+        self._writer.stop()
 
     async def _open(self, settings: QueueSettings) -> None:
         store = SqliteStore(settings.folder)
         interrupted = self._opened(store)
         self._writer = Writer(store, self._broken)
-        self._writer.start()
         contents = Contents(store.content_folder)
         last_message, totals = await self._writer.ask(_last_and_totals)
         self._deliveries = Deliveries(settings, self._writer, contents, self._journal, last_message)

@@ -14,7 +14,7 @@ The law, which every engine keeps and `tests/conformance` checks:
 8.  A held message is not claimed; what is under way when it is held may still settle.
 9.  After an error from ``commit`` that says the disk lied (`StoreBroken`), the engine refuses everything.
 
-An engine is synchronous and used from one thread; `paperpath.queue.writer` is that thread.
+An engine is synchronous and used from one thread; `paperpath.queue.writer` is its only user.
 Times are whole seconds since the epoch.
 """
 

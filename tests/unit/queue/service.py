@@ -58,7 +58,6 @@ class Service:
         self.store.open(int(now()))
         self.broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.writer = Writer(self.store, self.broken.set_result)
-        self.writer.start()
         self.lines = Lines()
         self.contents = Contents(self.store.content_folder)
         self.deliveries = Deliveries(self.settings, self.writer, self.contents, Journal(self.lines.log), 0)
@@ -105,5 +104,5 @@ class Service:
         self.deliveries.close()
         self.deliveries.schedule.stop()
         self.remote.close()
-        await self.writer.stop()
+        self.writer.stop()
         assert self.deliveries.window.under_way == 0

@@ -1,5 +1,4 @@
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -20,7 +19,6 @@ class Memory:
         """Those that were committed."""
         self.trouble: Callable[[list[str]], None] = lambda _: None
         """Called before each commit with what it holds; raises what the commit is to end with."""
-        self.closing: Exception | None = None
         self.closed = False
         self._open: list[str] = []
 
@@ -45,8 +43,6 @@ class Memory:
         return [finish.message for finish in finishes]
 
     def close(self) -> None:
-        if self.closing is not None:
-            raise self.closing
         self.closed = True
 
 
@@ -58,7 +54,6 @@ class Scene:
         self.broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.writer = Writer(cast(Store, self.store), self.broken.set_result)
         self.answers: dict[str, Any] = {}
-        self._gates: list[threading.Event] = []
 
     def answer(self, name: str) -> Callable[[Any], None]:
         def done(result: Any) -> None:
@@ -77,29 +72,12 @@ class Scene:
     def call(self, name: str) -> None:
         self.writer.call(lambda _: self.store.note(name), self.answer(name))
 
-    async def hold(self) -> threading.Event:
-        """Have the thread wait inside a transaction until the event is set."""
-        inside = asyncio.Event()
-        gate = threading.Event()
-        self._gates.append(gate)
-        loop = asyncio.get_running_loop()
-
-        def wait(_: Store) -> None:
-            loop.call_soon_threadsafe(inside.set)
-            gate.wait()
-
-        self.writer.call(wait, lambda _: None)
-        await inside.wait()
-        return gate
-
     async def durable(self) -> None:
         """Return once all that was asked for is answered."""
         await self.writer.ask(lambda _: None)
 
-    async def close(self) -> None:
-        for gate in self._gates:
-            gate.set()
-        await self.writer.stop()
+    def close(self) -> None:
+        self.writer.stop()
 
 
 def new(message: int) -> NewMessage:
@@ -110,9 +88,8 @@ def new(message: int) -> NewMessage:
 @pytest.fixture
 async def scene() -> AsyncIterator[Scene]:
     scene = Scene()
-    scene.writer.start()
     yield scene
-    await scene.close()
+    scene.close()
 
 
 async def test_what_is_asked_for_in_one_turn_is_one_commit(scene: Scene) -> None:
@@ -124,28 +101,20 @@ async def test_what_is_asked_for_in_one_turn_is_one_commit(scene: Scene) -> None
     assert scene.answers == {"accept 1": None, "settle 2": [2], "look": "look"}
 
 
-async def test_what_comes_during_a_commit_shares_the_next(scene: Scene) -> None:
-    gate = await scene.hold()
-    for message in range(3):
-        scene.accept(message)
-        await asyncio.sleep(0)
-    assert not scene.answers
-    gate.set()
+async def test_what_comes_with_an_answer_is_the_next_commit(scene: Scene) -> None:
+    scene.writer.accept(new(1), lambda _: scene.settle(1))
+    scene.accept(2)
     await scene.durable()
-    assert scene.store.transactions[0] == []
-    assert scene.store.transactions[1] == ["accept 0", "accept 1", "accept 2"]
-    assert list(scene.answers) == ["accept 0", "accept 1", "accept 2"]
+    await scene.durable()
+    assert scene.store.transactions[:2] == [["accept 1", "accept 2"], ["settle 1"]]
 
 
 async def test_works_of_one_transaction_are_bounded(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "_WORKS_MOST", 3)
-    gate = await scene.hold()
     for message in range(5):
         scene.accept(message)
-        await asyncio.sleep(0)
-    gate.set()
     await scene.durable()
-    assert list(map(len, scene.store.transactions[1:3])) == [3, 2]
+    assert list(map(len, scene.store.transactions)) == [3, 2]
     assert len(scene.answers) == 5
 
 
@@ -192,12 +161,10 @@ async def test_ask_raises_what_went_wrong(scene: Scene) -> None:
 
 
 async def test_asker_that_went_away_is_no_trouble(scene: Scene) -> None:
-    gate = await scene.hold()
     asking = asyncio.create_task(scene.writer.ask(lambda _: None))
     await asyncio.sleep(0)
     asking.cancel()
     scene.accept(1)
-    gate.set()
     await scene.durable()
     assert scene.answers == {"accept 1": None}
 
@@ -258,12 +225,11 @@ async def test_broken_store_answers_nothing() -> None:
         raise StoreBroken("the disk lied")
 
     scene.store.trouble = trouble
-    scene.writer.start()
     scene.accept(1)
     scene.settle(2)
     assert await scene.broken == "the disk lied"
     scene.accept(3)
-    await scene.writer.stop()
+    scene.writer.stop()
     assert not scene.answers
     assert not scene.store.closed
 
@@ -278,28 +244,18 @@ async def test_store_that_breaks_while_works_are_done_one_by_one_answers_nothing
             raise StoreBroken("the disk lied")
 
     scene.store.trouble = trouble
-    scene.writer.start()
     scene.accept(1)
     scene.settle(2)
     assert await scene.broken == "the disk lied"
-    await scene.writer.stop()
+    scene.writer.stop()
     assert not scene.answers
-
-
-async def test_unexpected_end_of_the_thread_is_told() -> None:
-    scene = Scene()
-    scene.store.closing = RuntimeError()
-    scene.writer.start()
-    await scene.writer.stop()
-    assert await scene.broken == "RuntimeError()"
 
 
 async def test_stopping_delivers_the_last_answers() -> None:
     scene = Scene()
-    scene.writer.start()
     scene.accept(1)
     scene.settle(2)
-    await scene.writer.stop()
+    scene.writer.stop()
     assert scene.answers == {"accept 1": None, "settle 2": [2]}
     assert scene.store.closed
     assert not scene.broken.done()
