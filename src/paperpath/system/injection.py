@@ -88,9 +88,9 @@ def exchange(path: str, request: bytes) -> bytes:
 
 
 def drop(folder: str, request: bytes) -> None:
-    """Put a message, as it goes to the server, into a folder that this user may add to and not read; it and its name are durable on return.
+    """Put a message, as it goes to the server, into a folder that this user may add to and not read.
 
-    It is written under a name that its reader passes over and renamed when it is complete.  After an error it is gone,
+    It and its name are durable on return.  It is written under a name that its reader passes over and renamed when it is complete.  After an error it is gone,
     except where the last sync is what failed.  Raises OSError.
     """
     name = os.urandom(16).hex()

@@ -126,10 +126,8 @@ def test_each_finding_says_where_and_what_to_do(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "main.py").write_text("import os\n\nimport pickle\n\nos.rename('a', 'b')\n")
     assert [str(violation) for violation in check_tree(tmp_path)] == [
-        "paperpath/queue/main.py:3: nobody imports pickle: "
-        "it runs what it reads; frames and stored values are msgspec",
-        "paperpath/queue/main.py:5: only system uses os.rename: "
-        "use the durable file functions of paperpath.system",
+        "paperpath/queue/main.py:3: nobody imports pickle: it runs what it reads; frames and stored values are msgspec",
+        "paperpath/queue/main.py:5: only system uses os.rename: use the durable file functions of paperpath.system",
     ]
 
 
