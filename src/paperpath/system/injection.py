@@ -90,8 +90,8 @@ def exchange(path: str, request: bytes) -> bytes:
 def drop(folder: str, request: bytes) -> None:
     """Put a message, as it goes to the server, into a folder that this user may add to and not read.
 
-    It and its name are durable on return.  It is written under a name that its reader passes over and renamed when it is complete.  After an error it is gone,
-    except where the last sync is what failed.  Raises OSError.
+    It and its name are durable on return.  It is written under a name that its reader passes over, and renamed when it
+    is complete.  After an error it is gone, except where the last sync is what failed.  Raises OSError.
     """
     name = os.urandom(16).hex()
     temporary = f"{folder}/.new-{name}"
