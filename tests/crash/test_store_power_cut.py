@@ -96,7 +96,7 @@ def tell_story(folder: Path, disk: Disk) -> Story:
 
 @pytest.fixture
 def story(tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> Story:
-    monkeypatch.setattr(sqlite_schema, "CHECKPOINT_PAGES", 15)
+    monkeypatch.setattr(sqlite_schema, "CHECKPOINT_AT_LAST_PAGES", 15)
     return tell_story(tmp_path / "before", disk)
 
 

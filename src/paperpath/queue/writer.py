@@ -27,6 +27,9 @@ Done = Callable[[T | Exception], None]
 _WORKS_MOST = 1000
 """Works in one transaction: bounds the time until the first of them is acknowledged."""
 
+_REST_AFTER_S = 0.2
+"""How long nothing must have been asked of the store before it may do its own housekeeping."""
+
 
 class _Work(Generic[T]):
     """One thing to do in a transaction, and whom to tell once it is durable."""
@@ -51,10 +54,12 @@ class Writer:
         self._on_broken = on_broken
         self._gathered: list[_Work[Any]] = []
         self._is_broken = False
+        self._rest = self._loop.call_later(_REST_AFTER_S, self._rest_now)
 
     def stop(self) -> None:
         """Commit what was gathered, tell who waits for it, close the store."""
         self._commit_gathered()
+        self._rest.cancel()
         if not self._is_broken:
             self._store.close()
 
@@ -115,6 +120,17 @@ class Writer:
             self._on_broken(str(error) or repr(error))
             return
         self._answer(works)
+        self._rest.cancel()
+        self._rest = self._loop.call_later(_REST_AFTER_S, self._rest_now)
+
+    def _rest_now(self) -> None:
+        if self._gathered or self._is_broken:
+            return
+        try:
+            self._store.rest()
+        except StoreBroken as error:
+            self._is_broken = True
+            self._on_broken(str(error))
 
     def _commit(self, works: Sequence[_Work[Any]]) -> None:
         if not works:

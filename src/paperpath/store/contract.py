@@ -183,6 +183,12 @@ class Store(Protocol):
         Raises StoreFull or StoreBroken from its end.
         """
 
+    def rest(self) -> None:
+        """Use a moment without work for what need not be done while others wait; called outside transactions.
+
+        Raises StoreBroken.
+        """
+
     def accept(self, messages: Sequence[NewMessage]) -> None:
         """Store messages with their recipients, due at their birth.
 

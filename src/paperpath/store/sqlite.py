@@ -124,7 +124,10 @@ class SqliteStore:
                 raise
             raise verdict from error
         self._remove_unneeded()
-        self._database.checkpoint_if_long()
+        self._database.checkpoint_if_longer(sql.CHECKPOINT_AT_LAST_PAGES)
+
+    def rest(self) -> None:
+        self._database.checkpoint_if_longer(sql.CHECKPOINT_PAGES)
 
     def _remove_unneeded(self) -> None:
         for name in self._unneeded:

@@ -120,9 +120,9 @@ class Database:
         self._trouble = f"{self._path}: {error}"
         return StoreBroken(self._trouble)
 
-    def checkpoint_if_long(self) -> None:
-        """Copy the log into the file once it is long.  Without room for that, the log simply goes on."""
-        if self._log_pages < schema.CHECKPOINT_PAGES or self._connection is None:
+    def checkpoint_if_longer(self, pages: int) -> None:
+        """Copy the log into the file once it has so many pages.  Without room for that, the log simply goes on."""
+        if self._log_pages < pages or self._connection is None:
             return
         self._log_pages = 0
         try:

@@ -20,6 +20,7 @@ class Memory:
         self.trouble: Callable[[list[str]], None] = lambda _: None
         """Called before each commit with what it holds; raises what the commit is to end with."""
         self.closed = False
+        self.rested = False
         self._open: list[str] = []
 
     @contextmanager
@@ -41,6 +42,9 @@ class Memory:
         for message in [defer.message for defer in defers] + [finish.message for finish in finishes]:
             self.note(f"settle {message}")
         return [finish.message for finish in finishes]
+
+    def rest(self) -> None:
+        self.rested = True
 
     def close(self) -> None:
         self.closed = True
@@ -259,3 +263,11 @@ async def test_stopping_delivers_the_last_answers() -> None:
     assert scene.answers == {"accept 1": None, "settle 2": [2]}
     assert scene.store.closed
     assert not scene.broken.done()
+
+
+async def test_store_rests_when_nothing_is_asked(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "_REST_AFTER_S", 0.0)
+    scene.accept(1)
+    await scene.durable()
+    while not scene.store.rested:
+        await asyncio.sleep(0)

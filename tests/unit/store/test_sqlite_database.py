@@ -109,7 +109,7 @@ def test_a_broken_store_may_be_opened_anew(store: SqliteStore, disk: Disk) -> No
 
 
 def test_a_checkpoint_without_room_is_put_off(store: SqliteStore, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_schema, "CHECKPOINT_PAGES", 1)
+    monkeypatch.setattr(sqlite_schema, "CHECKPOINT_AT_LAST_PAGES", 1)
     disk.fault = fails("queue.sqlite", "write", apsw.FullError)
     accept(store, new(1))
     disk.acts.clear()
@@ -122,7 +122,7 @@ def test_a_checkpoint_without_room_is_put_off(store: SqliteStore, disk: Disk, mo
 def test_a_checkpoint_on_a_lying_disk_breaks_the_store(
     store: SqliteStore, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_schema, "CHECKPOINT_PAGES", 1)
+    monkeypatch.setattr(sqlite_schema, "CHECKPOINT_AT_LAST_PAGES", 1)
     disk.fault = fails("queue.sqlite", "sync", apsw.IOError)
     with pytest.raises(StoreBroken):
         accept(store, new(1))
@@ -131,14 +131,31 @@ def test_a_checkpoint_on_a_lying_disk_breaks_the_store(
         ids(store)
 
 
-def test_the_log_is_copied_once_it_is_long_and_only_then(store: SqliteStore, disk: Disk) -> None:
+def test_the_log_is_copied_once_it_is_long_and_only_then(
+    store: SqliteStore, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_schema, "CHECKPOINT_AT_LAST_PAGES", 500)
     accept(store, new(1))
     assert not any(act.name == "queue.sqlite" and act.kind == "sync" for act in disk.acts[-5:])
-    accept(store, new(2, sqlite_schema.CHECKPOINT_PAGES * sqlite_schema.PAGE_BYTES))
+    accept(store, new(2, 500 * sqlite_schema.PAGE_BYTES))
     copied = len(disk.acts)
     assert disk.acts[-1] == Act("queue.sqlite", "sync")
     accept(store, new(3))
     assert all(act.name == LOG for act in disk.acts[copied:])
+
+
+def test_a_shorter_log_is_copied_when_there_is_nothing_else_to_do(
+    store: SqliteStore, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_schema, "CHECKPOINT_PAGES", 100)
+    accept(store, new(1))
+    before = len(disk.acts)
+    store.rest()
+    assert len(disk.acts) == before
+    accept(store, new(2, 100 * sqlite_schema.PAGE_BYTES))
+    assert disk.acts[-1] == Act(LOG, "sync")
+    store.rest()
+    assert disk.acts[-1] == Act("queue.sqlite", "sync")
 
 
 def test_a_commit_is_synced_and_one_that_changes_nothing_is_not_written(store: SqliteStore, disk: Disk) -> None:
