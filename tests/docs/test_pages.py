@@ -47,8 +47,7 @@ def test_lines_are_short(page: Path) -> None:
 
 def test_index_names_every_page() -> None:
     index = {(ROOT / "docs" / target).resolve() for target in links(read("docs/README.md"))}
-    made_by_bench = {ROOT / "docs" / "explanation" / "performance.md"}
-    assert set((ROOT / "docs").glob("*/*.md")) - made_by_bench <= index
+    assert set((ROOT / "docs").glob("*/*.md")) <= index
 
 
 def test_tree() -> None:
@@ -79,8 +78,7 @@ def test_what_is_cited_exists(page: Path) -> None:
         path, _, test = cited.partition("::")
         if re.fullmatch(r"[\w./-]+/[\w.-]+\.(py|md|service|socket|sh)", path) and not path.startswith("/"):
             found = [base / path for base in (ROOT, SOURCE, page.parent) if (base / path).exists()]
-            made_by_bench = path == "docs/explanation/performance.md"
-            assert found or made_by_bench or page.parent.name == "tests", cited
+            assert found or page.parent.name == "tests", cited
             assert not test or f"def {test}(" in found[0].read_text("utf-8"), cited
 
 
