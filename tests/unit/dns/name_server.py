@@ -16,6 +16,10 @@ Mangle = Callable[[bytes], bytes | None]
 
 
 @dataclass
+_TRIES = 20
+"""For a port that is free for both protocols, while other tests ask and answer."""
+
+
 class NameServer:
     """``zone``: (name, type) to records; a name with any entry exists.  ``failing``: names that give SERVFAIL."""
 
@@ -40,10 +44,16 @@ class NameServer:
                 if answer is not None:
                     self.transport.sendto(answer, address)
 
-        self._udp, _ = await loop.create_datagram_endpoint(Udp, local_addr=("127.0.0.1", 0))
-        self.port = self._udp.get_extra_info("sockname")[1]
-        self._tcp = await asyncio.start_server(self._serve_tcp, "127.0.0.1", self.port)
-        return self
+        for _ in range(_TRIES):
+            self._tcp = await asyncio.start_server(self._serve_tcp, "127.0.0.1", 0)
+            self.port = self._tcp.sockets[0].getsockname()[1]
+            try:
+                self._udp, _ = await loop.create_datagram_endpoint(Udp, local_addr=("127.0.0.1", self.port))
+            except OSError:  # somebody's question is on its way from that port
+                self._tcp.close()
+            else:
+                return self
+        raise AssertionError("no port is free for both TCP and UDP")
 
     async def __aexit__(self, *_: object) -> None:
         self._udp.close()
