@@ -15,11 +15,11 @@ Mangle = Callable[[bytes], bytes | None]
 """What becomes of an answer on its way: None is silence."""
 
 
-@dataclass
 _TRIES = 20
 """For a port that is free for both protocols, while other tests ask and answer."""
 
 
+@dataclass
 class NameServer:
     """``zone``: (name, type) to records; a name with any entry exists.  ``failing``: names that give SERVFAIL."""
 
