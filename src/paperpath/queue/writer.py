@@ -57,8 +57,9 @@ class Writer:
         self._rest = self._loop.call_later(_REST_AFTER_S, self._rest_now)
 
     def stop(self) -> None:
-        """Commit what was gathered, tell who waits for it, close the store."""
-        self._commit_gathered()
+        """Commit what was gathered, however much it is, tell who waits for it, close the store."""
+        while self._gathered:
+            self._commit_gathered()
         self._rest.cancel()
         if not self._is_broken:
             self._store.close()

@@ -271,3 +271,13 @@ async def test_store_rests_when_nothing_is_asked(scene: Scene, monkeypatch: pyte
     await scene.durable()
     while not scene.store.rested:
         await asyncio.sleep(0)
+
+
+async def test_stopping_commits_more_than_one_transaction_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "_WORKS_MOST", 2)
+    scene = Scene()
+    for message in range(5):
+        scene.accept(message)
+    scene.close()
+    assert len(scene.answers) == 5
+    assert scene.store.closed
