@@ -37,7 +37,7 @@ CHECKPOINT_PAGES = 1000
 """Pages in the log that call for a checkpoint when there is nothing else to do: 4 MB."""
 
 CHECKPOINT_AT_LAST_PAGES = 16_000
-"""Pages that call for one at any time, 64 MB: commits wait meanwhile, a second or two on a slow disk."""
+"""Pages that call for one at any time, 64 MB; commits wait meanwhile."""
 
 _TABLES = """
 CREATE TABLE content (
