@@ -21,6 +21,8 @@ Told = tuple[tuple[str, ...], bool | None]
 def tell_account(config: "Config", address: bytes, find_user: FindUser) -> Told:
     """Return what becomes of mail for ``address``, which is local by routing."""
     local = split(address)[0]
+    if not local:
+        return ("empty local part: the mail is thrown away",), True
     lines: list[str] = []
     try:
         found = _owner(config, local, find_user, lines)

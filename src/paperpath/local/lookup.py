@@ -19,13 +19,14 @@ from paperpath.base.dotqmail_names import candidates
 from paperpath.config.mailbox_path import mailbox_folder
 from paperpath.config.users import Assignment, Assignments, eligible, getpw
 from paperpath.system.users import User, find_user
-from paperpath.wire.accounts import Account
+from paperpath.wire.accounts import NOBODY, Account
 
 MAILBOXES = "mailboxes"
 """The worker that delivers to the mailboxes of `paperpath account`."""
 _USER_PREFIX = "user:"
 _ASSIGNED_PREFIX = "assigned:"
 
+_THROWN_AWAY = Account("", "/", b"", b"")
 _REMEMBERED_MOST = 10_000
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR}
 _NO_SUCH_FILE = _NOT_THERE | {errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
@@ -112,6 +113,8 @@ class Accounts:
         return None
 
     def _system_account(self, local: bytes) -> Recipient | None:
+        if not local:
+            return Recipient(NOBODY, _THROWN_AWAY)
         if b"\0" in local:
             return None
         found = self._assignment(local)

@@ -10,8 +10,9 @@ import socket
 from collections.abc import Callable, Sequence
 
 from paperpath.base.ids import show_id
-from paperpath.base.outcome import Deferred, Failed
+from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
 from paperpath.message.report import ORIGINAL_MOST_BYTES
+from paperpath.process.directory import Answer
 from paperpath.process.settings import QueueSettings
 from paperpath.queue.agent import Running
 from paperpath.queue.contents import Contents
@@ -27,7 +28,7 @@ from paperpath.queue.writer import Writer
 from paperpath.store.contract import StoreFull
 from paperpath.system.chance import chance
 from paperpath.system.clock import monotonic, now, now_microseconds
-from paperpath.wire.accounts import NotFound, Unknown
+from paperpath.wire.accounts import Found, NotFound, Unknown
 from paperpath.wire.delivery import Forward, Result
 
 _SWEEP_S = 15.0
@@ -61,7 +62,7 @@ class Deliveries:
         self.window = Window(limits_of(settings))
         self.window.shut("remote")
         self.schedule = Schedule(self.window, writer, journal.log, self._begin, settings.transaction_recipients)
-        self._local = LocalAgents(settings.run, contents, self._reported, self._lost, self._undeliverable)
+        self._local = LocalAgents(settings.run, contents, self._reported, self._lost, self._without_worker)
         self._remote = RemoteAgents(contents, self._reported, self._lost, self._remote_changed)
         self._last_message = last_message
         self._draining = False
@@ -162,13 +163,9 @@ class Deliveries:
         else:
             self.window.mark_up(work.key)
 
-    def _undeliverable(self, work: Work, answer: NotFound | Unknown) -> None:
-        """No worker took it: the recipient does not exist any more, or could not be looked up."""
-        outcome: Deferred | Failed
-        if isinstance(answer, NotFound):
-            outcome = Failed("no mailbox here by that name", code="1.1")
-        else:
-            outcome = Deferred(answer.reason, code="3.0", ours=answer.ours)
+    def _without_worker(self, work: Work, answer: Answer) -> None:
+        """No worker took it: the recipient is nobody, does not exist any more, or could not be looked up."""
+        outcome = _outcome_of(answer)
         results = [Result(recipient.number, outcome) for recipient in work.recipients]
         moment = int(now())
         settlement = settle_results(work, results, self._settings.lifetime_s, moment, moment, chance())
@@ -297,3 +294,14 @@ class Deliveries:
             file="",
         )
         return self._route(consignment, (report.recipient,), f"report on {show_id(origin.message)}")
+
+
+def _outcome_of(answer: Answer) -> Outcome:
+    """Return what an answer about a recipient comes to where no worker is needed for it."""
+    match answer:
+        case NotFound():
+            return Failed("no mailbox here by that name", code="1.1")
+        case Unknown(reason=reason, ours=ours):
+            return Deferred(reason, code="3.0", ours=ours)
+        case Found():
+            return Delivered("mail for an empty local part is thrown away")

@@ -15,7 +15,7 @@ from paperpath.queue.agent import Agent, OnReport, Running
 from paperpath.queue.contents import Contents
 from paperpath.queue.jobs import Work
 from paperpath.system.clock import monotonic
-from paperpath.wire.accounts import Account, Found, FromLocal, NotFound, StartWorker, Unknown, WorkerStarted
+from paperpath.wire.accounts import NOBODY, Account, Found, FromLocal, StartWorker, Unknown, WorkerStarted
 from paperpath.wire.delivery import Result
 
 _IDLE_S = 60.0
@@ -24,8 +24,8 @@ _IDLE_S = 60.0
 _START_WITHIN_S = 30.0
 
 LoseAll = Callable[[str, Sequence[Running]], None]
-Undeliverable = Callable[[Work, NotFound | Unknown], None]
-"""Called for work that reached no worker, with why."""
+WithoutWorker = Callable[[Work, Answer], None]
+"""Called for work that reached no worker, with why: ``Found`` where there is nothing to do."""
 
 
 class LocalAgents:
@@ -35,12 +35,12 @@ class LocalAgents:
     """
 
     def __init__(
-        self, run: str, contents: Contents, on_report: OnReport, on_lost: LoseAll, undeliverable: Undeliverable
+        self, run: str, contents: Contents, on_report: OnReport, on_lost: LoseAll, without_worker: WithoutWorker
     ) -> None:
         self._directory = Directory(f"{run}/local.lookup", "queue")
         self._link = Link(f"{run}/local.workers", "queue", FromLocal, self._answered, on_down=self._give_up_starting)
         self._contents = contents
-        self._on_report, self._on_lost, self._undeliverable = on_report, on_lost, undeliverable
+        self._on_report, self._on_lost, self._without_worker = on_report, on_lost, without_worker
         self._workers: dict[str, Agent] = {}
         self._waiting: dict[str, list[tuple[Work, Account]]] = {}
         self._starting: dict[int, str] = {}
@@ -66,8 +66,8 @@ class LocalAgents:
                 worker.close()
 
     def _found(self, work: Work, answer: Answer) -> None:
-        if not isinstance(answer, Found):
-            self._undeliverable(work, answer)
+        if not isinstance(answer, Found) or answer.worker == NOBODY:
+            self._without_worker(work, answer)
             return
         worker = self._workers.get(answer.worker)
         if worker is not None:
@@ -82,7 +82,7 @@ class LocalAgents:
         try:
             worker.deliver(work, account=account)
         except OSError as error:
-            self._undeliverable(work, _our_trouble(f"cannot hand over the message: {error}"))
+            self._without_worker(work, _our_trouble(f"cannot hand over the message: {error}"))
 
     # Starting
 
@@ -129,7 +129,7 @@ class LocalAgents:
         name = self._starting.pop(ticket, None)
         if name is not None:
             for work, _ in self._waiting.pop(name, ()):
-                self._undeliverable(work, _our_trouble(reason))
+                self._without_worker(work, _our_trouble(reason))
 
     def _give_up_and_go_on(self, ticket: int, reason: str) -> None:
         self._give_up(ticket, reason)

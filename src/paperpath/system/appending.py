@@ -25,9 +25,8 @@ def append_durably(path: bytes, pieces: Iterable[bytes], *, lock_within_s: float
     without one and takes nothing back, for that might be another's.  Raises NotLocked where others hold the
     lock all the time or ``stopped`` is set, OSError for all else.
     """
-    descriptor, is_new = _open(path)
+    descriptor, is_new, locked = _open_locked(path, time.monotonic() + lock_within_s, stopped)
     try:
-        locked = _lock(descriptor, time.monotonic() + lock_within_s, stopped)
         end = os.lseek(descriptor, 0, os.SEEK_END)
         try:
             for piece in pieces:
@@ -41,6 +40,31 @@ def append_durably(path: bytes, pieces: Iterable[bytes], *, lock_within_s: float
             raise
     finally:
         os.close(descriptor)
+
+
+def _open_locked(path: bytes, end: float, stopped: threading.Event) -> tuple[int, bool, bool]:
+    """Return a descriptor of the file that has this name once it is locked, whether it is new, whether it is locked.
+
+    Whoever had the lock may have put another file in its place (maildir2mbox): what is appended to the former one
+    nobody would read.
+    """
+    while True:
+        descriptor, is_new = _open(path)
+        try:
+            locked = _lock(descriptor, end, stopped)
+            if _still_has_name(descriptor, path):
+                return descriptor, is_new, locked
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _still_has_name(descriptor: int, path: bytes) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _open(path: bytes) -> tuple[int, bool]:

@@ -4,6 +4,9 @@ import msgspec
 
 from paperpath.wire.frame import Hello
 
+NOBODY = ""
+"""The worker of an address whose mail is thrown away: its local part is empty, and it is no mailbox (qmail-lspawn)."""
+
 
 class Account(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What an address delivers to, in qmail's terms (users/assign)."""
@@ -25,7 +28,7 @@ class Lookup(msgspec.Struct, frozen=True, array_like=True, tag="lookup", gc=Fals
 
 
 class Found(msgspec.Struct, frozen=True, array_like=True, tag="found", gc=False):
-    """It does.  ``worker`` names the worker that delivers for it: one a system account."""
+    """It does.  ``worker`` names the worker that delivers for it: one a system account; or it is ``NOBODY``."""
 
     ticket: int
     worker: str

@@ -13,7 +13,7 @@ from paperpath.base.cdb import build
 from paperpath.config.users import Assignments
 from paperpath.local.lookup import Accounts, CannotTell, Identity, Recipient
 from paperpath.system.users import User
-from paperpath.wire.accounts import Account
+from paperpath.wire.accounts import NOBODY, Account
 
 
 class Host:
@@ -130,9 +130,15 @@ def test_longest_name_wins(host: Host) -> None:
     assert host.finds(b"joe-bob@host.test") == "/home/joe-bob"
 
 
-@pytest.mark.parametrize("address", [b"joe-bob-x@h", b"joe-x@h", b"joe-@h", b"joebob@h", b"joex@h", b"-joe@h", b"@h"])
+@pytest.mark.parametrize("address", [b"joe-bob-x@h", b"joe-x@h", b"joe-@h", b"joebob@h", b"joex@h", b"-joe@h"])
 def test_extension_without_instructions_is_no_recipient(host: Host, address: bytes) -> None:
     assert host.finds(address) is None
+
+
+def test_40_empty_local_part_is_nobody(host: Host) -> None:
+    assert host.accounts().find(b"@h.ex") == Recipient(NOBODY, Account("", "/", b"", b""))
+    with pytest.raises(CannotTell, match="no worker has this name"):
+        host.accounts().identity(NOBODY)
 
 
 def test_longest_account_decides_even_where_a_shorter_one_exists(host: Host) -> None:

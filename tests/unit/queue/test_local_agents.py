@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from paperpath.base.limits import JOB_MOST_S
+from paperpath.process.directory import Answer
 from paperpath.queue import agent, local_agents
 from paperpath.queue.agent import Running
 from paperpath.queue.contents import Contents
@@ -13,7 +14,7 @@ from paperpath.queue.jobs import Work
 from paperpath.queue.local_agents import LocalAgents
 from paperpath.store.contract import ClaimedRecipient
 from paperpath.system import clock
-from paperpath.wire.accounts import NotFound, Unknown
+from paperpath.wire.accounts import NOBODY, Found, NotFound, Unknown
 from paperpath.wire.delivery import Result
 from tests.unit.queue.scene import AgentEnd, Local, make_work, turns
 
@@ -29,9 +30,9 @@ class Scene:
     def __init__(self, run: Path) -> None:
         self.reported: asyncio.Queue[Work] = asyncio.Queue()
         self.lost: asyncio.Queue[Work] = asyncio.Queue()
-        self.undeliverable: asyncio.Queue[tuple[Work, NotFound | Unknown]] = asyncio.Queue()
+        self.without_worker: asyncio.Queue[tuple[Work, Answer]] = asyncio.Queue()
         self.under_way = 0
-        self.agents = LocalAgents(str(run), Contents(str(run)), self._reported, self._lost, self._undeliverable)
+        self.agents = LocalAgents(str(run), Contents(str(run)), self._reported, self._lost, self._without_worker)
 
     def deliver(self, *names: str) -> None:
         for name in names:
@@ -48,9 +49,9 @@ class Scene:
             self.under_way -= 1
             self.lost.put_nowait(one.work)
 
-    def _undeliverable(self, work: Work, answer: NotFound | Unknown) -> None:
+    def _without_worker(self, work: Work, answer: Answer) -> None:
         self.under_way -= 1
-        self.undeliverable.put_nowait((work, answer))
+        self.without_worker.put_nowait((work, answer))
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def two_places(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def put_off(scene: Scene) -> tuple[str, Unknown]:
-    work, answer = await scene.undeliverable.get()
+    work, answer = await scene.without_worker.get()
     assert isinstance(answer, Unknown)
     return work.key[1], answer
 
@@ -104,10 +105,16 @@ async def test_worker_is_started_once_and_stays(scene: Scene, local: Local) -> N
 
 async def test_recipient_that_is_gone_or_unknown_reaches_no_worker(scene: Scene, local: Local) -> None:
     scene.deliver("nobody")
-    assert isinstance((await scene.undeliverable.get())[1], NotFound)
+    assert isinstance((await scene.without_worker.get())[1], NotFound)
     scene.deliver("unknown")
     name, answer = await put_off(scene)
     assert (name, answer.reason, answer.ours) == ("unknown", "the user database is down", False)
+    assert local.nobody_asks
+
+
+async def test_mail_for_nobody_needs_no_worker(scene: Scene, local: Local) -> None:
+    scene.deliver(NOBODY)
+    assert isinstance((await scene.without_worker.get())[1], Found)
     assert local.nobody_asks
 
 

@@ -74,6 +74,29 @@ def test_lock_that_is_let_go_is_taken(tmp_path: Path) -> None:
     assert (tmp_path / "box").read_bytes() == b"a\n"
 
 
+@pytest.mark.parametrize("there_is_another", [True, False])
+def test_file_that_was_replaced_while_its_lock_was_waited_for(tmp_path: Path, there_is_another: bool) -> None:
+    box, tried = tmp_path / "box", threading.Event()
+
+    class Waiting(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            tried.set()
+            return super().wait(timeout)
+
+    with box.open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        thread = threading.Thread(target=append, args=(box, b"a\n"), kwargs={"stopped": Waiting()})
+        thread.start()
+        assert tried.wait(30)
+        if there_is_another:
+            (tmp_path / "new").write_bytes(b"moved\n")
+            (tmp_path / "new").rename(box)
+        else:
+            box.unlink()
+    thread.join(30)
+    assert box.read_bytes() == (b"moved\na\n" if there_is_another else b"a\n")
+
+
 def failing() -> Iterator[bytes]:
     yield b"first\n"
     raise OSError(errno.EIO, "cannot read")
