@@ -15,6 +15,7 @@ from tests.docs.pages import ROOT, read, rows, section
 COMMANDS = read("docs/reference/commands.md")
 WIRE = {"frame": "Every conversation", "supervision": "supervise and its children", "intake": "receive to queue"}
 WIRE |= {"accounts": "receive and queue to local", "delivery": "queue to an agent", "control": "An operator to queue"}
+WIRE |= {"logins": "receive and pop3 to auth"}
 
 
 def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:

@@ -84,6 +84,8 @@ class LocalSettings(Common, frozen=True, kw_only=True):
     program_timeout_s: int
     lookup_users: tuple[int, ...]
     worker_users: tuple[int, ...]
+    pass_key: bytes = b""
+    """What door passes are judged by (`process.passes`); empty: none is good."""
 
 
 class RemoteSettings(Common, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 
@@ -12,7 +13,9 @@ from paperpath.config.places import drop_folder, inject_socket, mail_root, queue
 from paperpath.config.program_values import injected_size_bytes
 from paperpath.config.qmail import as_bytes
 from paperpath.config.schema import Config
+from paperpath.process.passes import PASS_KEY_BYTES
 from paperpath.process.settings import Common, LocalSettings, QueueSettings, ReceiveSettings, RemoteSettings
+from paperpath.system.chance import random_bytes
 from paperpath.system.users import find_user, own_uid, user_name
 
 _INJECT = "inject"
@@ -215,7 +218,14 @@ def _local(config: Config, users: _Users) -> LocalSettings:
         qmail_home=config.qmail.home,
         lookup_users=tuple({users.uid("receive"), users.uid("queue")}),
         worker_users=(users.uid("queue"),),
+        pass_key=_pass_key(),
     )
+
+
+@cache
+def _pass_key() -> bytes:
+    """Return the key of door passes: drawn once, so that it is the same after HUP and for a process started again."""
+    return random_bytes(PASS_KEY_BYTES)
 
 
 def _remote(config: Config) -> RemoteSettings:

@@ -141,3 +141,11 @@ def test_as_root_without_the_users_it_says_what_to_do(monkeypatch: pytest.Monkey
 def test_as_root_it_can_be_told_to_stay_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     as_root(monkeypatch, {})
     assert {part.user for part in plan_of().parts} == {None}
+
+
+def test_the_key_of_door_passes_is_drawn_once_and_given_to_those_who_need_it() -> None:
+    key = decoded(plan_of(), "local", LocalSettings).pass_key
+    assert len(key) == 32
+    assert decoded(plan_of("[queue]\nlifetime = 1\n"), "local", LocalSettings).pass_key == key
+    holders = {part.role for part in plan_of().parts if key in part.settings}
+    assert holders == {"local"}
