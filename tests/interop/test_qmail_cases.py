@@ -26,7 +26,7 @@ def qmail_queue(service: Service, envelope: bytes, expect: int = 0) -> None:
     os.write(writer, envelope)
     os.close(writer)
     done = subprocess.run(
-        ["/bin/sh", "-c", f'exec "$0" 1<&{reader}', str(service.folder / "bin" / "qmail-queue")],
+        ["/bin/sh", "-c", f'exec "$0" 1</dev/fd/{reader}', str(service.folder / "bin" / "qmail-queue")],
         input=MESSAGE,
         env={"PAPERPATH_CONFIG": str(service.config), "PATH": os.defpath},
         pass_fds=(reader,),
