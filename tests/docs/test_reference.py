@@ -16,6 +16,7 @@ COMMANDS = read("docs/reference/commands.md")
 WIRE = {"frame": "Every conversation", "supervision": "supervise and its children", "intake": "receive to queue"}
 WIRE |= {"accounts": "receive and queue to local", "delivery": "queue to an agent", "control": "An operator to queue"}
 WIRE |= {"logins": "receive and pop3 to auth"}
+WIRE |= {"mailbox": "pop3 to local and to a mailbox"}
 
 
 def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:

@@ -7,12 +7,12 @@ import msgspec
 import pytest
 
 from paperpath.base.outcome import Deferred
-from paperpath.wire import accounts, control, delivery, intake, logins, supervision
+from paperpath.wire import accounts, control, delivery, intake, logins, mailbox, supervision
 from paperpath.wire.frame import FrameBuffer, encode
 
 CONVERSATIONS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": value
-    for module in (accounts, control, delivery, intake, logins, supervision)
+    for module in (accounts, control, delivery, intake, logins, mailbox, supervision)
     for name, value in vars(module).items()
     if name.startswith("From")
 }
