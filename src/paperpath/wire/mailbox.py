@@ -1,8 +1,9 @@
 """Reading mailboxes: `pop3` to `local`, `local` to a reader, and `pop3` to the one mailbox that was opened for it.
 
 `pop3` shows `local` the pass that `auth` gave it with a login.  `local` starts, or has, a reader that runs as the
-mailbox's owner, makes a pair of sockets, and gives one end to each (``Admit``, ``MailboxReady``).  What is said there is
-about that one mailbox.  It is said in turns: one request, one answer, and whoever asks out of turn is hung up on.
+mailbox's owner, makes a pair of sockets, and gives one end to each (``Admit``, ``MailboxReady``).  What is said
+there is about that one mailbox.  It is said in turns: one request, one answer, and whoever asks out of turn is hung up
+on.
 """
 
 import msgspec
