@@ -28,8 +28,8 @@ PURE: Final = frozenset({"base", "message", "protocol", "wire"})
 LAYERS: Final = PURE | {"system", "config", "telemetry", "dns", "store"}
 PROCESSES: Final = frozenset(
     {
-        "supervise", "receive", "inspect", "sign", "queue", "local", "remote", "auth", "pop3", "admin",
-        "inject", "cli",
+        "supervise", "receive", "inspect", "sign", "queue", "local", "remote", "auth", "pop3", "guard",
+        "admin", "inject", "cli",
     }
 )  # fmt: skip
 

@@ -58,6 +58,10 @@ class Checker:
                     'write "someone@example.org" or "@example.org"',
                 ),
             ),
+            bans=msgspec.structs.replace(
+                config.bans,
+                trusted=self._each("bans.trusted", config.bans.trusted, _network, 'write "192.0.2.0/24"'),
+            ),
             remote=self._remote(config.remote),
             bounce=self._bounce(config.bounce),
             qmail=self._qmail(config.qmail),

@@ -8,6 +8,7 @@ PROCESS_USERS = {
     "remote": "paperpath-remote",
     "auth": "paperpath-auth",
     "pop3": "paperpath-pop3",
+    "guard": "paperpath-guard",
     "admin": "paperpath-admin",
 }
 """Process to user; each user has a group of the same name.  `supervise` and `local`'s root half stay root."""

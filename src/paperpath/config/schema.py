@@ -174,6 +174,166 @@ class Receive(Section, frozen=True, kw_only=True):
     ] = ()
 
 
+class Limits(Section, frozen=True, kw_only=True):
+    """How much one client may have of this server.  Relay networks are bound by ``commands`` alone."""
+
+    sessions_per_network: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000),
+        _about(
+            "Sessions at once from one stranger's network, an IPv4 /24 or an IPv6 /48, over all `receive` processes.",
+            reason="four busy servers of one provider side by side, and a fiftieth of all",
+        ),
+    ] = 200
+    reserved_percent: Annotated[
+        int,
+        Meta(ge=0, le=90),
+        _about(
+            "Part of all sessions that strangers cannot have: half of it is for clients that brought mail before, "
+            "half for relay networks alone.",
+            unit="percent",
+            reason="a flood leaves room for those whom one knows",
+        ),
+    ] = 20
+    commands: Annotated[
+        int,
+        Meta(ge=10, le=1_000_000),
+        _about(
+            "Commands in a row that bring no message on (NOOP, RSET, a refused RCPT) before the session ends.",
+            reason="Postfix's; an honest client needs three a message",
+        ),
+    ] = 100
+    messages: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000),
+        _about("Messages in one session.", reason="whoever has more connects again, and is judged again"),
+    ] = 1000
+    connections_per_minute: Annotated[
+        int,
+        Meta(ge=0, le=1_000_000),
+        _about(
+            "Connections of one stranger's address (of IPv6, of one /64) in any minute; 0: any number.",
+            reason="qmail's 20 senders at once, a connection a message, stay below it",
+        ),
+    ] = 600
+    messages_per_minute: Annotated[
+        int,
+        Meta(ge=0, le=1_000_000),
+        _about(
+            "Messages of one stranger's address in any minute; 0: any number.",
+            reason="twenty a second is a large provider's peak from one of its many servers",
+        ),
+    ] = 1200
+    recipients_per_minute: Annotated[
+        int,
+        Meta(ge=0, le=10_000_000),
+        _about(
+            "Recipients of one stranger's address in any minute; 0: any number.",
+            reason="six full messages of ``[receive] recipients``",
+        ),
+    ] = 6000
+    account_recipients_per_hour: Annotated[
+        int,
+        Meta(ge=0, le=10_000_000),
+        _about(
+            "Recipients that one account may send to in any hour; 0: any number.",
+            reason="more than a person writes to, and little for whoever stole the password",
+        ),
+    ] = 500
+    account_recipients_per_day: Annotated[
+        int,
+        Meta(ge=0, le=100_000_000),
+        _about(
+            "The same in any day; 0: any number.",
+            reason="what the large mailbox providers allow",
+        ),
+    ] = 2000
+    content_timeout: Annotated[
+        Duration,
+        Meta(ge=1),
+        _about(
+            "Stretch of content within which ``throughput`` must be reached on average.",
+            unit="seconds",
+            reason="RFC 5321 4.5.3.2.5: what a client grants a stalled connection",
+        ),
+    ] = 180
+    throughput: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000),
+        _about(
+            "Least speed of a message's content.",
+            unit="bytes a second",
+            reason="a quarter of what a GSM modem brings; at it, a slot costs its holder something",
+        ),
+    ] = 256
+    strained_timeout: Annotated[
+        Duration,
+        Meta(ge=1),
+        _about(
+            "What ``command_timeout`` and ``content_timeout`` become for strangers while sessions run short.",
+            unit="seconds",
+            reason="a server that has something to say says it; Postfix waits 10 s then",
+        ),
+    ] = 20
+    greeting_delay: Annotated[
+        Duration,
+        Meta(ge=0, le=60),
+        _about(
+            "How long a stranger waits for the greeting; who speaks before it is refused (RFC 5321 4.3.1).",
+            unit="seconds",
+            reason="a program that does not listen speaks at once; who brought mail before waits no more",
+        ),
+    ] = 1
+    error_delay: Annotated[
+        Duration,
+        Meta(ge=0, le=60),
+        _about(
+            "How long a stranger's session stands still after each refusal from the fourth on.",
+            unit="seconds",
+            reason="Postfix's; makes trying names from a list slow",
+        ),
+    ] = 1
+
+
+class Bans(Section, frozen=True, kw_only=True):
+    """Addresses that are not served for a while, because of what they did."""
+
+    points: Annotated[
+        int,
+        Meta(ge=0, le=10_000),
+        _about(
+            "What counts against an address within ``window`` before it is banned; 0: no bans but an operator's. "
+            "A failed login or an unknown recipient counts 1, most else 5, another protocol 10.",
+            reason="nobody mistypes a password twenty times; a list with that many dead addresses is one to look at",
+        ),
+    ] = 20
+    window: Annotated[
+        Duration, Meta(ge=1), _about("How long something counts.", unit="seconds", reason="slow guessing is no use")
+    ] = 3600
+    first: Annotated[
+        Duration,
+        Meta(ge=1),
+        _about(
+            "How long the first ban of an address lasts; each further one four times as long.",
+            unit="seconds",
+            reason="ends a burst, and whoever shares the address is back soon",
+        ),
+    ] = 600
+    most: Annotated[
+        Duration,
+        Meta(ge=1),
+        _about(
+            "How long a ban lasts at the most, and how long a former one is remembered.",
+            unit="seconds",
+            reason="addresses change hands",
+        ),
+    ] = 7 * 86400
+    trusted: Annotated[
+        tuple[str, ...],
+        _about("Networks that are never banned, beside those of ``[relay] networks``."),
+    ] = ()
+
+
 class Inject(Section, frozen=True, kw_only=True):
     """Programs of this host that send mail: sendmail, qmail-inject and the like."""
 
@@ -331,6 +491,8 @@ class Config(Section, frozen=True, kw_only=True):
         _about("Domain (``.suffix``; empty: all) to next hop, ``smtp://host[:port]``; empty: use MX."),
     ] = {}
     receive: Receive = Receive()
+    limits: Limits = Limits()
+    bans: Bans = Bans()
     inject: Inject = Inject()
     queue: Queue = Queue()
     remote: Remote = Remote()

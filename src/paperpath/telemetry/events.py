@@ -124,6 +124,14 @@ class MessageRefused(Event, frozen=True):
     """In full; the peer saw one plain sentence."""
 
 
+class GuardAway(Event, frozen=True):
+    """The conversation with `guard` ended: until it is back no new ban and no rate is in force."""
+
+    name: ClassVar[str] = "guard.away"
+    level: ClassVar[Level] = "warning"
+    advice: ClassVar[str] = "It is started again by itself; if it stays away, the lines of `guard` say why."
+
+
 class SenderReplaced(Event, frozen=True):
     """A program of this host asked for an envelope sender that its user may not have, and got the user's address."""
 

@@ -2,17 +2,18 @@
 
 import types
 import typing
+from enum import StrEnum
 
 import msgspec
 import pytest
 
 from paperpath.base.outcome import Deferred
-from paperpath.wire import accounts, control, delivery, intake, logins, mailbox, supervision
+from paperpath.wire import accounts, control, delivery, guard, intake, logins, mailbox, supervision
 from paperpath.wire.frame import FrameBuffer, encode
 
 CONVERSATIONS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": value
-    for module in (accounts, control, delivery, intake, logins, mailbox, supervision)
+    for module in (accounts, control, delivery, guard, intake, logins, mailbox, supervision)
     for name, value in vars(module).items()
     if name.startswith("From")
 }
@@ -32,6 +33,8 @@ def sample(kind: object) -> object:
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return kind(*(sample(field.type) for field in msgspec.structs.fields(kind)))
     assert isinstance(kind, type)
+    if issubclass(kind, StrEnum):
+        return next(iter(kind))
     return {int: 7, str: "ü", bytes: b"\xff\0", bool: True, float: 1.5}[kind]
 
 
