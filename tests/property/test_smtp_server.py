@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 from paperpath.base.reply import Reply, reply
 from paperpath.protocol.smtp_data import ChunkDecoder, DataDecoder
 from paperpath.protocol.smtp_refusals import BARE_LINE_END, TOO_BIG
-from paperpath.protocol.smtp_server import Closing, ServerSession, TransactionDropped
+from paperpath.protocol.smtp_server import Closing, ServerConfig, ServerSession, TransactionDropped
 from tests.transcripts.smtp_shell import CONFIG, POSITIVE, Shell
 
+LMTP = ServerConfig(b"mx.test", 1000, 3, lmtp=True)
 PAST_DATA = Closing("pipelining past a refused DATA")
 
 # Pieces that a dialogue is thrown together from: enough sense to get into every state, enough nonsense to test it.
 FRAGMENTS = [
     b"\r\n", b"\r", b"\n", b".", b"\0", b" ", b"x", b"\r\n.\r\n", b"\n.\r\n", b"\r\n..x\r\n",
-    b"EHLO c\r\n", b"HELO c\r\n", b"RSET\r\n", b"NOOP\r\n", b"QUIT\r\n", b"XYZZY\r\n",
+    b"EHLO c\r\n", b"HELO c\r\n", b"LHLO c\r\n", b"RSET\r\n", b"NOOP\r\n", b"QUIT\r\n", b"XYZZY\r\n",
     b"MAIL FROM:<a@c>\r\n", b"MAIL FROM:<> SIZE=5 SMTPUTF8\r\n", b"MAIL FROM:<a@c> SIZE=1001\r\n",
     b"RCPT TO:<b@h>\r\n", b"RCPT TO:<\xc3\xbc@h>\r\n", b"RCPT TO:<>\r\n", b"RCPT TO:<@r:b@h>\r\n",
     b"DATA\r\n", b"DATA x\r\n", b"line\r\nline\r\n", b"x" * 1100, b"BDAT 5\r\n", b"BDAT 3 LAST\r\n", b"BDAT 0 LAST\r\n",
@@ -36,11 +37,11 @@ NEGATIVE = {
 ANSWERS = st.fixed_dictionaries({kind: st.lists(st.booleans(), max_size=4) for kind in NEGATIVE})
 
 
-def run(pieces: Iterable[bytes], answers: dict[str, list[bool]]) -> Shell:
+def run(pieces: Iterable[bytes], answers: dict[str, list[bool]], config: ServerConfig = CONFIG) -> Shell:
     script: dict[str, deque[Reply]] = defaultdict(deque)
     for kind, verdicts in answers.items():
         script[kind].extend(POSITIVE[kind] if verdict else NEGATIVE[kind] for verdict in verdicts)
-    shell = Shell(ServerSession(CONFIG), script)
+    shell = Shell(ServerSession(config), script)
     shell.feed(b"")
     for piece in pieces:
         shell.feed(piece)
@@ -52,16 +53,18 @@ def cut_at_random(octets: bytes, chance: random.Random) -> list[bytes]:
     return [octets[a:b] for a, b in zip([0, *cuts], [*cuts, len(octets)], strict=True)]
 
 
-@given(DIALOGUES, ANSWERS, st.integers(0, 1 << 32))
-def test_the_cut_does_not_matter(dialogue: bytes, answers: dict[str, list[bool]], seed: int) -> None:
-    whole = run([dialogue], answers)
+@given(DIALOGUES, ANSWERS, st.integers(0, 1 << 32), st.sampled_from([CONFIG, LMTP]))
+def test_the_cut_does_not_matter(
+    dialogue: bytes, answers: dict[str, list[bool]], seed: int, config: ServerConfig
+) -> None:
+    whole = run([dialogue], answers, config)
     ways = [
         dialogue.splitlines(keepends=True),
         [dialogue[i : i + 1] for i in range(len(dialogue))],
         cut_at_random(dialogue, random.Random(seed)),
     ]
     for pieces in ways:
-        cut = run(pieces, answers)
+        cut = run(pieces, answers, config)
         if whole.happened[-1:] == [PAST_DATA]:
             # Only what lay in the buffer could tell; up to there it must be the same.
             common = [event for event in whole.happened if event not in (PAST_DATA, TransactionDropped())]
@@ -72,6 +75,24 @@ def test_the_cut_does_not_matter(dialogue: bytes, answers: dict[str, list[bool]]
             assert cut.output == whole.output
             assert cut.messages == whole.messages
             assert cut.session.state is whole.session.state
+
+
+@given(st.integers(1, 3), st.lists(st.integers(0, 700), max_size=4), st.booleans(), st.booleans())
+def test_lmtp_says_as_much_as_its_client_counts_on(
+    recipients: int, chunks: list[int], is_taken: bool, is_bare: bool
+) -> None:
+    """RFC 2033 4.3: one reply to each chunk, one for each recipient to the last, whatever is refused."""
+    line = b"MAIL FROM:<a@c>\r\n" + b"RCPT TO:<b@h>\r\n" * recipients
+    for octets in chunks:
+        line += b"BDAT %d\r\n" % octets + b"x" * octets
+    tail = b"x\ny" if is_bare else b"x\r\n"
+    line += b"BDAT %d LAST\r\n" % len(tail) + tail
+    shell = run([line], {"end": [is_taken]}, LMTP)
+    replies = shell.output.splitlines()[2 + recipients + len(chunks) :]
+    assert len(replies) == recipients
+    is_good = is_taken and not is_bare and sum(chunks) + 2 <= 1000
+    assert {reply[:3] for reply in replies} <= ({b"250"} if is_good else {b"550", b"552", b"554"})
+    assert len(shell.messages) == is_good
 
 
 OCTETS = st.lists(

@@ -1,4 +1,4 @@
-"""Feed every dialogue in smtp/ to the SMTP server machine, cut in different ways (see README.md)."""
+"""Feed every dialogue in smtp/ and lmtp/ to the SMTP server machine, cut in different ways (see README.md)."""
 
 import random
 import re
@@ -13,7 +13,7 @@ from paperpath.base.reply import Reply
 from paperpath.protocol.smtp_server import Refusal, ServerConfig, ServerSession
 from tests.transcripts.smtp_shell import Message, Shell
 
-FILES = sorted((Path(__file__).parent / "smtp").glob("*.txt"))
+FILES = sorted(path for kind in ("smtp", "lmtp") for path in (Path(__file__).parent / kind).glob("*.txt"))
 WAYS = ("once", "step", "line", "byte", "random")
 
 _REPEAT = re.compile(rb"\\\*(\d+)\{([^}]*)\}")
@@ -36,6 +36,7 @@ class Step:
 class Story:
     steps: list[Step] = field(default_factory=lambda: [Step()])
     ways: tuple[str, ...] = WAYS
+    lmtp: bool = False
     limits: dict[str, int] = field(default_factory=lambda: {"size": 1000, "recipients": 3})
     script: list[tuple[str, Reply]] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
@@ -72,7 +73,7 @@ class Story:
 
 
 def read(path: Path) -> Story:
-    story = Story()
+    story = Story(lmtp=path.parent.name == "lmtp")
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         key, _, value = line.partition(b" ")
         text = value.decode()
@@ -123,7 +124,7 @@ def check_replies(said: bytes, expected: list[bytes]) -> None:
 
 
 def play(story: Story, way: str, chance: random.Random) -> Shell:
-    config = ServerConfig(b"mx.test", story.limits["size"], story.limits["recipients"])
+    config = ServerConfig(b"mx.test", story.limits["size"], story.limits["recipients"], lmtp=story.lmtp)
     shell = Shell(ServerSession(config), defaultdict(deque))
     for kind, reply in story.script:
         shell.script[kind].append(reply)
@@ -143,7 +144,7 @@ def play(story: Story, way: str, chance: random.Random) -> Shell:
     return shell
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_dialogue(path: Path) -> None:
     story = read(path)
     seen = []

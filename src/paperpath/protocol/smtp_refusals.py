@@ -24,6 +24,7 @@ BARE_LF_IN_COMMAND: Final = Refusal(reply(500, "5.5.2", "Bare LF: lines end in C
 BARE_CR_IN_COMMAND: Final = Refusal(reply(500, "5.5.2", "Bare CR: lines end in CR LF; closing"), "bare CR in a command")
 
 HELLO_SYNTAX: Final = Refusal(reply(501, "5.5.4", "Say who you are: EHLO domain"), "bad syntax in EHLO")
+LHLO_FIRST: Final = Refusal(reply(500, "5.5.1", "This is LMTP: say LHLO"), "EHLO or HELO in LMTP")
 MAIL_SYNTAX: Final = Refusal(reply(501, "5.5.2", "Syntax: MAIL FROM:<address>"), "bad syntax in MAIL")
 RCPT_SYNTAX: Final = Refusal(reply(501, "5.5.2", "Syntax: RCPT TO:<address>"), "bad syntax in RCPT")
 DATA_SYNTAX: Final = Refusal(reply(501, "5.5.4", "DATA takes no argument"), "bad syntax in DATA")
@@ -40,6 +41,8 @@ UTF8_NOT_ANNOUNCED: Final = Refusal(
 MAIL_NESTED: Final = Refusal(reply(503, "5.5.1", "Sender already given"), "nested MAIL")
 MAIL_FIRST: Final = Refusal(reply(503, "5.5.1", "MAIL first"), "no MAIL yet")
 NO_RECIPIENTS: Final = Refusal(reply(554, "5.5.1", "No valid recipients"), "no valid recipients")
+NO_LMTP_RECIPIENTS: Final = Refusal(reply(503, "5.5.1", "No valid recipients"), "no valid recipients")
+"""RFC 2033 4.2 leaves no other code."""
 IN_CHUNKS: Final = Refusal(reply(503, "5.5.1", "Not between chunks: send BDAT or RSET"), "out of place among chunks")
 TOO_MANY_RECIPIENTS: Final = Refusal(reply(452, "4.5.3", "Too many recipients"), "too many recipients")
 

@@ -12,6 +12,7 @@ one command line and the recipients.
 
 Strategy: `_STEPS` says for each state and each command which function proceeds; what a state does not allow is in the
 same table as a function that refuses.  A step reads its argument with `smtp_commands`, then refuses or asks.
+LMTP (RFC 2033) is a table made from that one: LHLO for EHLO and HELO, and `_owed` replies to content instead of one.
 
 Left to others: deadlines, what a recipient's refusals mean for the session, and pausing a client that sends on while
 a question is open (`buffered_bytes` tells).
@@ -44,8 +45,10 @@ from paperpath.protocol.smtp_refusals import (
     DATA_SYNTAX,
     HELLO_SYNTAX,
     IN_CHUNKS,
+    LHLO_FIRST,
     MAIL_FIRST,
     MAIL_NESTED,
+    NO_LMTP_RECIPIENTS,
     NO_RECIPIENTS,
     NOT_IMPLEMENTED,
     R214_HELP,
@@ -111,7 +114,18 @@ _CONTENT_START: Final = ContentStart()
 class ServerSession(Conversation):
     """One session.  Feed it with `receive`, answer its questions, write what `take_output` returns."""
 
-    __slots__ = ("_chunk_left", "_chunk_refusal", "_chunks", "_data", "_is_last_chunk", "esmtp", "helo", "state")
+    __slots__ = (
+        "_chunk_left",
+        "_chunk_refusal",
+        "_chunks",
+        "_data",
+        "_is_last_chunk",
+        "_owed",
+        "_steps",
+        "esmtp",
+        "helo",
+        "state",
+    )
 
     def __init__(self, config: ServerConfig) -> None:
         super().__init__(config)
@@ -124,6 +138,8 @@ class ServerSession(Conversation):
         self._chunk_left = 0
         self._is_last_chunk = False
         self._chunk_refusal: Refusal | Reply | None = None
+        self._steps = _LMTP_STEPS if config.lmtp else _STEPS
+        self._owed = 0  # replies to the content: in LMTP as many as it has recipients; 0: it is in no transaction
 
     # What the shell calls, besides `take_output`.
 
@@ -181,7 +197,7 @@ class ServerSession(Conversation):
     def _execute(self, line: bytes) -> None:
         verb, _, argument = line.partition(b" ")
         verb = verb.upper()
-        step = _STEPS[self.state].get(verb)
+        step = self._steps[self.state].get(verb)
         if step is not None:
             step(self, argument.strip())
         else:
@@ -264,7 +280,11 @@ class ServerSession(Conversation):
             self._refuse(DATA_SYNTAX)
             self._close_if_pipelined()
         else:
-            self._ask(_CONTENT_START)
+            self._ask_for_content()
+
+    def _ask_for_content(self) -> None:
+        self._owed = len(self.recipients) if self.config.lmtp else 1
+        self._ask(_CONTENT_START)
 
     def _content_answered(self, question: ContentStart, reply: Reply) -> None:
         if self.state is _CHUNK:
@@ -306,9 +326,10 @@ class ServerSession(Conversation):
         else:
             self._drop_transaction()
             self._refuse(refusal)
+            self._output.append(refusal.reply.encode() * (self._owed - 1))
 
     def _end_answered(self, question: ContentEnd, reply: Reply) -> None:
-        self._output.append(reply.encode())
+        self._output.append(reply.encode() * self._owed)
         self._clear_transaction()
         if reply.is_positive:
             self._faults = 0
@@ -317,12 +338,12 @@ class ServerSession(Conversation):
 
     def _first_chunk(self, argument: bytes) -> None:
         if self._start_chunk(argument, None):
-            self._ask(_CONTENT_START)
+            self._ask_for_content()
 
     def _next_chunk(self, argument: bytes) -> None:
-        self._start_chunk(argument, None)
+        self._start_chunk(argument, self._chunk_refusal)
 
-    def _start_chunk(self, argument: bytes, refusal: Refusal | None) -> bool:
+    def _start_chunk(self, argument: bytes, refusal: Refusal | Reply | None) -> bool:
         """Begin to take, or with a refusal to swallow, the octets that follow; returns whether they can be told."""
         parsed = parse_bdat(argument)
         if isinstance(parsed, Refusal):
@@ -349,23 +370,29 @@ class ServerSession(Conversation):
         return True
 
     def _end_chunk(self) -> None:
-        """RFC 3030 2: a reply to each chunk; one that is refused ends the transaction, and so refuses all others."""
-        decoder = self._chunks
+        """RFC 3030 2: a reply to each chunk; one that is refused ends the transaction, and so refuses all others.
+
+        In LMTP a refusal is told at the last chunk, once for each recipient: told earlier, it would leave a client that
+        sends on without waiting with fewer replies than it counts (RFC 2033 4.3).
+        """
+        decoder, refusal = self._chunks, self._chunk_refusal
+        if self._is_last_chunk and decoder is not None:
+            decoder.finish()
+        elif not self._is_last_chunk and (
+            (decoder is not None and decoder.refusal is None) or (self.config.lmtp and self._owed)
+        ):
+            self.state = _CHUNKS
+            self._output.append(R250_CHUNK.encode())
+            return
         if decoder is not None:
-            if self._is_last_chunk:
-                decoder.finish()
-            elif decoder.refusal is None:
-                self.state = _CHUNKS
-                self._output.append(R250_CHUNK.encode())
-                return
             self._chunks = None
             self._end_content(decoder.size, decoder.refusal)
-        elif isinstance(self._chunk_refusal, Refusal):
-            self._end_content(0, self._chunk_refusal)
+        elif isinstance(refusal, Refusal):
+            self._end_content(0, refusal)
         else:
-            assert self._chunk_refusal is not None
+            assert refusal is not None
             self.state = _IDLE
-            self._output.append(self._chunk_refusal.encode())
+            self._output.append(refusal.encode() * self._owed)
 
 
 _Step = Callable[[ServerSession, bytes], None]
@@ -381,6 +408,7 @@ def _refusing_data(refusal: Refusal) -> _Step:
 
 def _refusing_chunk(refusal: Refusal) -> _Step:
     def step(session: ServerSession, argument: bytes) -> None:
+        session._owed = 0
         session._start_chunk(argument, refusal)
         session._drop_transaction()
 
@@ -433,6 +461,22 @@ _STEPS: Final[dict[State, dict[bytes, _Step]]] = {
         b"BDAT": ServerSession._next_chunk,
     },
 }
+
+
+def _lmtp_steps(row: dict[bytes, _Step], *, has_no_recipients: bool) -> dict[bytes, _Step]:
+    """RFC 2033 4.1, 4.2: what LMTP does otherwise than SMTP."""
+    steps = row | {
+        b"LHLO": ServerSession._ehlo,
+        b"EHLO": _refusing(LHLO_FIRST),
+        b"HELO": _refusing(LHLO_FIRST),
+    }
+    if has_no_recipients:
+        steps[b"DATA"] = _refusing_data(NO_LMTP_RECIPIENTS)
+        steps[b"BDAT"] = _refusing_chunk(NO_LMTP_RECIPIENTS)
+    return steps
+
+
+_LMTP_STEPS: Final = {state: _lmtp_steps(row, has_no_recipients=state is State.MAIL) for state, row in _STEPS.items()}
 
 _KNOWN_VERBS: Final = frozenset(
     {b"TURN", b"ATRN", b"ETRN", b"EXPN", b"SEND", b"SOML", b"SAML", b"STARTTLS", b"AUTH", b"BURL"}

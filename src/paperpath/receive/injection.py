@@ -4,17 +4,14 @@ Anybody may connect; who it is says the kernel (SO_PEERCRED).
 """
 
 import asyncio
-import os
-import socket
 from typing import Any
 
 from paperpath.base.reply import Reply
 from paperpath.base.text import describe
 from paperpath.protocol.qmqp import answer as encode
 from paperpath.receive.parcel import Answer, Parcel
-from paperpath.receive.service import Service
+from paperpath.receive.service import Service, uid_of
 from paperpath.receive.sessions import Sessions
-from paperpath.system.channel import peer_uid
 from paperpath.telemetry.events import ProcessBroken, SessionClosed
 
 _TRY_LATER = Answer("Z", "Too many sessions, or the service is stopping; try again later (#4.3.2)")
@@ -45,7 +42,7 @@ class InjectionSession(asyncio.Protocol):
         """Learn who it is."""
         self._transport: asyncio.Transport = transport
         self._started = self.last_input = self._sessions.time()
-        self._parcel = Parcel(self._service, _uid(transport.get_extra_info("socket")), self._answer)
+        self._parcel = Parcel(self._service, uid_of(transport), self._answer)
         if not self._sessions.add(self):
             self._answer(_TRY_LATER)
 
@@ -110,9 +107,3 @@ class InjectionSession(asyncio.Protocol):
         if given.letter:
             self._transport.write(encode(given.letter, given.text))
         self._transport.close()
-
-
-def _uid(sock: Any) -> int:
-    """Return who is at the other end; uvloop's stand-in for a socket cannot be asked itself."""
-    with socket.socket(fileno=os.dup(sock.fileno())) as duplicate:
-        return peer_uid(duplicate)

@@ -11,6 +11,7 @@ RECIPIENT_UNKNOWN_NOW = reply(451, "4.3.0", "The recipient cannot be looked up j
 LOOPING = reply(554, "5.4.6", "The message went through too many servers, it is looping")
 TRY_LATER = reply(451, "4.3.0", "The message could not be stored just now, try again later")
 NO_ROOM = reply(452, "4.3.1", "There is no room for the message just now, try again later")
+LMTP_DENIED = reply(554, "5.7.1", "LMTP is not spoken with you")
 TIMEOUT = reply(421, "4.4.2", "Nothing came for too long, closing")
 TOO_MANY_SESSIONS = reply(421, "4.3.2", "Too many sessions, try again later")
 TOO_MANY_FROM_ADDRESS = reply(421, "4.7.0", "Too many sessions from your address, try again later")

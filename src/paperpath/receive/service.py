@@ -1,6 +1,9 @@
 """What the sessions of one process share: settings, who may relay, the queue, the directory, the log."""
 
+import asyncio
 import ipaddress
+import os
+import socket
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -8,6 +11,7 @@ from paperpath.process.directory import Directory
 from paperpath.process.settings import ReceiveSettings
 from paperpath.process.submitter import Submitter
 from paperpath.protocol.smtp_server import ServerConfig
+from paperpath.system.channel import peer_uid
 from paperpath.telemetry.log import Log
 
 _PEERS_REMEMBERED = 10_000
@@ -21,7 +25,8 @@ class Client(NamedTuple):
     """What the address of a client tells."""
 
     relay: bool
-    """Whether it is in ``[relay] networks``."""
+    """Whether it may send to everywhere: it is in ``[relay] networks``, or at a Unix socket one of the users that may
+    send for others."""
     network: str
     """What its sessions are counted by, an IPv4 address or an IPv6 network; empty: they are not."""
 
@@ -30,6 +35,13 @@ def _network(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     if address.version == 4:
         return str(address)
     return str(ipaddress.ip_network((int(address), _IPV6_SITE_BITS), strict=False))
+
+
+def uid_of(transport: asyncio.BaseTransport) -> int:
+    """Return who is at the other end of a Unix socket; uvloop's stand-in for a socket cannot be asked itself."""
+    sock = transport.get_extra_info("socket")
+    with socket.socket(fileno=os.dup(sock.fileno())) as duplicate:
+        return peer_uid(duplicate)
 
 
 class Service:
@@ -57,3 +69,12 @@ class Service:
         greeting = settings.greeting.encode() or self.hostname
         self.for_strangers = ServerConfig(greeting, size, settings.recipients_most)
         self.for_relays = ServerConfig(greeting, size, settings.relay_recipients_most)
+        self.for_lmtp = ServerConfig(greeting, size, settings.relay_recipients_most, lmtp=True)
+
+    def client_at(self, transport: asyncio.BaseTransport) -> tuple[str, Client]:
+        """Return who is at the other end, as text, and what that tells."""
+        address = transport.get_extra_info("peername")
+        if isinstance(address, tuple):
+            return address[0], self.client(address[0])
+        uid = uid_of(transport)
+        return f"local uid {uid}", Client(relay=uid in self.settings.trusted_users, network="")

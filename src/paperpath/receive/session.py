@@ -10,10 +10,7 @@ from typing import Any
 from paperpath.base.ids import show_id
 from paperpath.base.reply import Reply, reply
 from paperpath.base.text import describe, show
-from paperpath.config.control import is_bad_sender
-from paperpath.config.routing import is_open, route
 from paperpath.message.trace import received_line
-from paperpath.process.directory import Answer
 from paperpath.protocol.smtp_server import (
     R354_START_INPUT,
     Closing,
@@ -24,17 +21,18 @@ from paperpath.protocol.smtp_server import (
     RecipientGiven,
     Refusal,
     SenderGiven,
+    ServerConfig,
     ServerSession,
     State,
     TransactionDropped,
 )
 from paperpath.receive import replies
 from paperpath.receive.gatherer import Gatherer
+from paperpath.receive.recipients import Recipients, Verdict
 from paperpath.receive.service import Service
 from paperpath.receive.sessions import Sessions
 from paperpath.system.clock import now
 from paperpath.telemetry.events import MessageRefused, ProcessBroken, SessionClosed, StorageFull
-from paperpath.wire.accounts import Found, NotFound
 from paperpath.wire.intake import Accepted, NotAccepted, Submit
 
 _BUFFERED_MOST_BYTES = 64 * 1024
@@ -43,10 +41,6 @@ _BUFFERED_MOST_BYTES = 64 * 1024
 _PROGRESS_BYTES = 64 * 1024
 """Input that counts as getting on where it completes no command: a client that sends less than this in the time a
 command may take holds its session open, and does nothing else."""
-
-UNKNOWN_RECIPIENTS_MOST = 20
-"""Recipients that do not exist before the session ends: as many as faulty commands.  Who tries names from a list has
-to connect again for every twenty; a list with more dead addresses than that gets through in several sessions."""
 
 _NOT_SPOOLED = "the message could not be spooled"
 
@@ -60,6 +54,7 @@ class Session(asyncio.Protocol):
         "_gatherer",
         "_handling",
         "_input_ended",
+        "_judge",
         "_machine",
         "_messages",
         "_paused",
@@ -72,7 +67,6 @@ class Session(asyncio.Protocol):
         "_started",
         "_ticket",
         "_transport",
-        "_unknown",
         "last_input",
         "relay",
         "result",
@@ -83,7 +77,7 @@ class Session(asyncio.Protocol):
         self._gatherer: Gatherer | None = None
         self._events: deque[Event] = deque()
         self._handling = self._paused = self._choked = self._input_ended = False
-        self._messages = self._recipients = self._unknown = self._ticket = 0
+        self._messages = self._recipients = self._ticket = 0
         self._progress_at = _PROGRESS_BYTES
         self.result = "closed"
 
@@ -93,17 +87,24 @@ class Session(asyncio.Protocol):
         """Greet, unless there are too many sessions."""
         self._transport: asyncio.Transport = transport
         self._started = self.last_input = self._sessions.time()
-        address = transport.get_extra_info("peername")
-        self._peer = address[0] if isinstance(address, tuple) else "local"
         service = self._service
-        self.relay, network = service.client(self._peer)
-        self._machine = ServerSession(service.for_relays if self.relay else service.for_strangers)
-        if network and self._sessions.count_from(network) >= service.settings.sessions_per_address:
+        self._peer, (self.relay, network) = service.client_at(transport)
+        self._judge = Recipients(service, self._peer)
+        self._machine = ServerSession(self._config())
+        if self._machine.config.lmtp and not self.relay:
+            self._log_refusal(replies.LMTP_DENIED, None, f"{self._peer} is not in [relay] networks")
+            self._turn_away(replies.LMTP_DENIED)
+        elif network and self._sessions.count_from(network) >= service.settings.sessions_per_address:
             self._turn_away(replies.TOO_MANY_FROM_ADDRESS)
         elif self._sessions.add(self, network):
             self._flush()
         else:
             self._turn_away(replies.TOO_MANY_SESSIONS)
+
+    def _config(self) -> ServerConfig:
+        if self._service_name == "lmtp":
+            return self._service.for_lmtp
+        return self._service.for_relays if self.relay else self._service.for_strangers
 
     def _turn_away(self, last: Reply) -> None:
         self._machine.take_output()  # instead of the greeting
@@ -231,32 +232,16 @@ class Session(asyncio.Protocol):
         self._answer(replies.SENDER_OK)
 
     def _recipient(self, event: RecipientGiven) -> None:
-        settings = self._service.settings
-        found = route(settings.routing, event.address)
-        if is_bad_sender(self._machine.sender or b"", settings.refused_senders):
-            self._refuse(replies.SENDER_REFUSED, event.address, "the sender is in [receive] refused_senders")
-        elif not self.relay and not is_open(settings.routing, event.address, found):
-            self._refuse(replies.RELAYING_DENIED, event.address, f"{self._peer} is not in [relay] networks")
-        elif found.channel == "local":
-            self._service.directory.find(found.address, lambda answer: self._recipient_found(event, answer))
-        else:
-            self._answer(replies.RECIPIENT_OK)
+        sender = self._machine.sender or b""
+        self._judge.judge(sender, event.address, lambda verdict: self._judged(event, verdict), relay=self.relay)
 
-    def _recipient_found(self, event: RecipientGiven, answer: Answer) -> None:
-        if isinstance(answer, Found):
-            self._answer(replies.RECIPIENT_OK)
-        elif isinstance(answer, NotFound):
-            self._unknown_recipient(event)
-        else:
-            self._refuse(replies.RECIPIENT_UNKNOWN_NOW, event.address, answer.reason)
-
-    def _unknown_recipient(self, event: RecipientGiven) -> None:
-        self._unknown += 1
-        if self._unknown <= UNKNOWN_RECIPIENTS_MOST or self.relay:
-            self._refuse(replies.NO_SUCH_RECIPIENT, event.address, "no such account")
-        else:
+    def _judged(self, event: RecipientGiven, verdict: Verdict) -> None:
+        if verdict.reply.is_positive:
+            self._answer(verdict.reply)
+            return
+        if verdict.reply is replies.TOO_MANY_UNKNOWN:
             self.result = "unknown recipients"
-            self._refuse(replies.TOO_MANY_UNKNOWN, event.address, "too many recipients that do not exist")
+        self._refuse(verdict.reply, event.address, verdict.reason)
 
     def _content_start(self, _event: ContentStart) -> None:
         self._gatherer = Gatherer(self._service.settings.spool)
@@ -311,7 +296,10 @@ class Session(asyncio.Protocol):
     def _trace(self) -> bytes:
         machine = self._machine
         recipients = machine.recipients
-        protocol = ("UTF8SMTP" if machine.smtputf8 else "ESMTP") if machine.esmtp else "SMTP"
+        if machine.config.lmtp:
+            protocol = "UTF8LMTP" if machine.smtputf8 else "LMTP"
+        else:
+            protocol = ("UTF8SMTP" if machine.smtputf8 else "ESMTP") if machine.esmtp else "SMTP"
         return received_line(
             helo=machine.helo,
             peer=self._peer,

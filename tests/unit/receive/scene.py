@@ -1,6 +1,7 @@
 """A session with everything around it played by a test: transport, queue, directory, clock."""
 
 import os
+import socket
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -42,6 +43,10 @@ SETTINGS = ReceiveSettings(
 )
 
 
+_UNIX = socket.socketpair()
+"""What a Unix socket's other end is asked for: it is this process."""
+
+
 class Transport:
     """What a session does with its connection."""
 
@@ -52,6 +57,9 @@ class Transport:
         self.reading = True
 
     def get_extra_info(self, name: str) -> object:
+        if name == "socket":
+            assert not self._peer, "a Unix socket has no peer name"
+            return _UNIX[0]
         assert name == "peername"
         return self._peer
 
@@ -156,17 +164,18 @@ class Scene:
         self.log.flush()
         return [line for line in self.lines if line["event"] == name]
 
-    def open(self, peer: str = RELAY) -> "Client":
-        return Client(self, peer)
+    def open(self, peer: str = RELAY, service: str = "smtp") -> "Client":
+        """Open a session; without a peer it comes over a Unix socket, from this process."""
+        return Client(self, peer, service)
 
 
 class Client:
     """The other end of one session."""
 
-    def __init__(self, scene: Scene, peer: str) -> None:
+    def __init__(self, scene: Scene, peer: str, service: str) -> None:
         self.scene = scene
         self.transport = Transport((peer, 4242) if peer else "")
-        self.session = Session(scene.service, "smtp", scene.sessions)
+        self.session = Session(scene.service, service, scene.sessions)
         self.session.connection_made(self.transport)
 
     def send(self, *parts: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 
 from paperpath.base.limits import HOPS_MOST, INLINE_CONTENT_BYTES
 from paperpath.base.reply import Reply
-from paperpath.receive import gatherer, replies, session
+from paperpath.receive import gatherer, replies
+from paperpath.receive.recipients import UNKNOWN_RECIPIENTS_MOST
 from paperpath.wire.intake import NotAccepted
 from tests.unit.receive.scene import ENVELOPE, MESSAGE, RELAY, SETTINGS, STRANGER, Client, Scene
 
@@ -113,7 +115,7 @@ def _stopping(scene: Scene) -> Client:
 
 def _harvest(scene: Scene) -> Client:
     client = scene.open(STRANGER)
-    client.send(ENVELOPE, to(*(f"no{n}@here.test" for n in range(session.UNKNOWN_RECIPIENTS_MOST + 1))))
+    client.send(ENVELOPE, to(*(f"no{n}@here.test" for n in range(UNKNOWN_RECIPIENTS_MOST + 1))))
     return client
 
 
@@ -132,6 +134,7 @@ SCENARIOS: dict[str, Callable[[Scene], Client]] = {
     "LOOPING": _plain(ENVELOPE, b"DATA\r\n", b"Received: x\r\n" * HOPS_MOST + MESSAGE),
     "TRY_LATER": _put_off(storage_full=False),
     "NO_ROOM": _put_off(storage_full=True),
+    "LMTP_DENIED": lambda scene: scene.open(STRANGER, "lmtp"),
     "TIMEOUT": _silent,
     "TOO_MANY_SESSIONS": _too_many,
     "TOO_MANY_FROM_ADDRESS": _too_many_from_address,
@@ -165,6 +168,58 @@ async def test_client_that_is_turned_away_is_not_greeted(scene: Scene, name: str
     assert client.replies() == ["421 4.3.2" if name == "TOO_MANY_SESSIONS" else "421 4.7.0"]
     client.leave()
     assert client.closed_line["result"] == "refused"
+
+
+# LMTP.
+
+LMTP_ENVELOPE = ENVELOPE.replace(b"EHLO", b"LHLO") + b"RCPT TO:<joe@here.test>\r\n"
+
+
+async def test_lmtp_answers_for_each_recipient_when_the_message_is_durable(scene: Scene) -> None:
+    scene.queue.waits = True
+    client = scene.open(RELAY, "lmtp")
+    client.send(LMTP_ENVELOPE, b"DATA\r\n", MESSAGE)
+    assert client.replies()[-1] == "354"
+    scene.queue.give_answers()
+    assert client.replies() == ["250 2.6.0", "250 2.6.0"]
+    (submit,) = scene.queue.taken
+    assert submit.recipients == (b"joe@here.test", b"joe@here.test")
+    assert submit.origin == "lmtp 127.0.0.1"
+    assert b" with LMTP " in submit.trace
+    client.leave()
+    assert client.closed_line["recipients"] == 2
+
+
+async def test_lmtp_refuses_each_recipient_that_the_queue_did_not_take(scene: Scene) -> None:
+    scene.queue.answer = lambda ticket: NotAccepted(ticket, storage_full=True)
+    client = scene.open(RELAY, "lmtp")
+    client.send(LMTP_ENVELOPE, b"DATA\r\n", MESSAGE)
+    assert client.replies()[-2:] == ["452 4.3.1", "452 4.3.1"]
+
+
+async def test_lmtp_is_not_spoken_with_strangers(scene: Scene) -> None:
+    client = scene.open(STRANGER, "lmtp")
+    assert client.replies() == ["554 5.7.1"]
+    assert client.transport.closed
+    assert scene.events("message.refused")[0]["reason"] == f"{STRANGER} is not in [relay] networks"
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_lmtp_over_a_unix_socket_is_for_those_who_may_send_for_others(trusted: bool) -> None:
+    users = frozenset([os.getuid()]) if trusted else frozenset([os.getuid() + 1])
+    scene = Scene(msgspec.structs.replace(SETTINGS, trusted_users=users))
+    client = scene.open("", "lmtp")
+    assert client.replies() == (["220"] if trusted else ["554 5.7.1"])
+    client.leave()
+    assert client.closed_line["peer"] == f"local uid {os.getuid()}"
+
+
+async def test_smtp_over_a_unix_socket_relays_for_the_same(scene: Scene) -> None:
+    scene = Scene(msgspec.structs.replace(SETTINGS, trusted_users=frozenset([os.getuid()])))
+    client = scene.open("")
+    client.send(ENVELOPE, to("far@away.test"), b"DATA\r\n", MESSAGE)
+    assert client.replies()[-1] == "250 2.6.0"
+    assert f"(local uid {os.getuid()})".encode() in scene.queue.taken[0].trace
 
 
 async def test_defect_is_logged_and_ends_one_session(scene: Scene) -> None:
@@ -215,7 +270,7 @@ async def test_relay_networks_and_sockets_of_this_host_have_no_limit_of_their_ow
 
 
 async def test_unknown_recipients_end_the_session_of_a_stranger(scene: Scene) -> None:
-    client, most = scene.open(STRANGER), session.UNKNOWN_RECIPIENTS_MOST
+    client, most = scene.open(STRANGER), UNKNOWN_RECIPIENTS_MOST
     client.send(ENVELOPE, *(to(f"no{n}@here.test") for n in range(most)))
     assert client.replies() == [*SAID, *["550 5.1.1"] * most]
     client.send(to("joe@here.test"))
@@ -228,7 +283,7 @@ async def test_unknown_recipients_end_the_session_of_a_stranger(scene: Scene) ->
 
 async def test_unknown_recipients_are_counted_over_all_messages_of_a_session(scene: Scene) -> None:
     client = scene.open(STRANGER)
-    for n in range(session.UNKNOWN_RECIPIENTS_MOST + 1):
+    for n in range(UNKNOWN_RECIPIENTS_MOST + 1):
         assert not client.transport.closed
         client.send(b"RSET\r\n", ENVELOPE, to(f"no{n}@here.test"))
     assert client.transport.closed
