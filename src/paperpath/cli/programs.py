@@ -30,6 +30,7 @@ PROGRAMS = {
     "mailq": Program("sendmail", 75),
     "qmail-queue": Program("qmail_queue", 81),
     "qmail-inject": Program("qmail_inject"),
+    "qmail-smtpd": Program("qmail_smtpd", 1),
     "forward": Program("forward"),
     "predate": Program("predate"),
     "datemail": Program("datemail"),

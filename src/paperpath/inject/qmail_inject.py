@@ -1,7 +1,6 @@
 """qmail-inject: completes the header of a message, reads recipients from it, and queues it (qmail-interfaces 16)."""
 
 import os
-import time
 
 from paperpath.inject.places import NoConfiguration, find_places
 from paperpath.inject.queueing import enqueue, limit_bytes
@@ -88,9 +87,7 @@ def _inject(options: Options, raw: bytes) -> int:
     rewriter, id_host = _rewriter()
     fields, body = split_message(raw)
     now = int(clock.now())
-    utc = time.gmtime(now)
-    parts = (utc.tm_year, utc.tm_mon, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec)
-    moment = Moment(now, parts, os.getpid())
+    moment = Moment(now, clock.utc(now), os.getpid())
     composer = Composer(rewriter, _author(), moment, id_host, _variable(b"QMAILINJECT") or b"")
     try:
         composer.read(fields)

@@ -74,6 +74,63 @@ class Outcome:
         return 0 if self.code == QUEUED else 100 if self.text.startswith("D") else 111
 
 
+class Submission:
+    """A message on its way to a queue program that runs already, as callers of qmail-queue hand it over.
+
+    So large a message never lies in the caller's memory, and a caller that goes away leaves nothing behind.
+    """
+
+    __slots__ = ("_child", "_has_failed")
+
+    def __init__(self) -> None:
+        """Start the program that QMAILQUEUE names, else our own.  Raises OSError."""
+        self._child = injection.Between(_queue_program, _CUSTOM_ON)
+        self._has_failed = False
+
+    @property
+    def number(self) -> int:
+        """That of the program's process."""
+        return self._child.pid
+
+    def put(self, data: bytes) -> None:
+        """Hand over a piece of the message."""
+        if not self._has_failed:
+            try:
+                injection.write_all(self._child.message, data)
+            except OSError:
+                self._has_failed = True
+
+    def close(self, sender: bytes, recipients: "Sequence[bytes]", *, is_refused: bool = False) -> Outcome:
+        """Hand over the envelope, or none where the message is refused, and return what came of it."""
+        pieces = [b"F" + sender, *[b"T" + recipient for recipient in recipients], b""]
+        self._has_failed |= is_refused
+        envelope = b"" if self._has_failed else b"\0".join(pieces) + b"\0"
+        code, said, was_read = self._child.finish(envelope)
+        if code == QUEUED and (self._has_failed or not was_read):
+            return Outcome(READ_ERROR)
+        return _outcome(code, said)
+
+
+def _queue_program() -> int:
+    """In the process that is to be qmail-queue: become the program that QMAILQUEUE names, or be it."""
+    program = os.environb.get(b"QMAILQUEUE")
+    if program is None:
+        from paperpath.inject import qmail_queue
+
+        return qmail_queue.main([])
+    injection.enter(_home())
+    injection.become(os.fsdecode(program), [os.fsdecode(program)], os.environb)
+
+
+def _home() -> str:
+    from paperpath.config.control import home
+
+    try:
+        return home(find_places().qmail_home)
+    except NoConfiguration:
+        return home()
+
+
 def enqueue(message: bytes, sender: bytes, recipients: "Sequence[bytes]") -> Outcome:
     """Queue a message as callers of qmail-queue do: by the program that QMAILQUEUE names, if it names one."""
     program = os.environb.get(b"QMAILQUEUE")
@@ -81,7 +138,11 @@ def enqueue(message: bytes, sender: bytes, recipients: "Sequence[bytes]") -> Out
         return submit(message, sender, recipients)
     envelope = b"F" + sender + b"\0" + b"".join([b"T" + recipient + b"\0" for recipient in recipients]) + b"\0"
     home = os.environ.get("PAPERPATH_QMAIL_HOME") or "/var/qmail"
-    code, said = injection.run_between_pipes(program, os.environb, home, (message, envelope), _CUSTOM_ON)
+    return _outcome(*injection.run_between_pipes(program, os.environb, home, (message, envelope), _CUSTOM_ON))
+
+
+def _outcome(code: int, said: bytes) -> Outcome:
+    """Return what a queue program's exit code, and what it said on descriptor 6, come to."""
     if code != CUSTOM or len(said) <= 2:
         return Outcome(code)
     words = said[:_CUSTOM_MOST_BYTES].decode("ascii", "replace")

@@ -5,6 +5,7 @@ The rules are those of qmail-interfaces 16.3 and 16.4, with the corrections of 2
 
 from paperpath.message.rewriting import must_quote, quote_argument
 from paperpath.message.rfc822 import ATOM, COMMENT, QUOTE, Unparsable, lex, rewrite_addresses, unlex
+from paperpath.message.trace_qmail import date
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from paperpath.message.rfc822 import Token
 
 _NAME = bytes(byte for byte in range(33, 127) if byte != ord(":"))
-_MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
 _LISTED = frozenset((b"to", b"cc"))
 _PLAIN_RECIPIENTS = _LISTED | {b"bcc", b"apparently-to"}
@@ -206,8 +206,7 @@ def _on_one_line(text: bytes) -> bytes:
 
 
 def _date(moment: Moment) -> bytes:
-    year, month, day, hour, minute, second = moment.parts
-    return b"Date: %d %b %d %02d:%02d:%02d -0000\n" % (day, _MONTHS[month - 1], year, hour, minute, second)
+    return b"Date: %b\n" % date(moment.parts)
 
 
 def _message_id(moment: Moment, host: bytes) -> bytes:

@@ -23,6 +23,8 @@ _NOT_IN_THIS_FOLDER = {errno.ENOENT, errno.ENOTDIR, errno.EACCES}
 _PATH = b"/bin:/usr/bin"
 _SHELL = b"/bin/sh"
 _COPY_BYTES = 1 << 20
+_AT_ONCE_BYTES = 4096
+"""A pipe that is ready takes so many without making us wait (pipe(7))."""
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 _MODE = 0o600
 
@@ -178,6 +180,30 @@ def give_up_root_for(uid: int, gid: int) -> None:
     os.setgroups([gid])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
+
+
+def read_within(descriptor: int, most_bytes: int, seconds: int) -> bytes:
+    """Return what comes next, nothing at the end of input.  Raises TimeoutError, and OSError."""
+    import select
+
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    if not poll.poll(seconds * 1000):
+        raise TimeoutError
+    return os.read(descriptor, most_bytes)
+
+
+def write_within(descriptor: int, data: bytes, seconds: int) -> None:
+    """Write everything; ``seconds`` may pass between one piece and the next.  Raises TimeoutError, and OSError."""
+    import select
+
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    rest = memoryview(data)
+    while rest:
+        if not poll.poll(seconds * 1000):
+            raise TimeoutError
+        rest = rest[os.write(descriptor, rest[:_AT_ONCE_BYTES]) :]
 
 
 def pause(seconds: int) -> None:

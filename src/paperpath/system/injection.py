@@ -163,6 +163,58 @@ def run_between_pipes(
     return wait(child), answer
 
 
+class Between:
+    """A queue program that reads a message from its descriptor 0, then an envelope from 1, while both are written."""
+
+    __slots__ = ("_answers", "_envelope", "message", "pid")
+
+    def __init__(self, be: "Callable[[], int]", answers_on: int) -> None:
+        """Start a process that is what ``be`` makes of it; what it returns is the exit status, 120 where it raises.
+
+        The program may answer on descriptor ``answers_on``.  Raises OSError.
+        """
+        message, self.message = os.pipe()
+        envelope, self._envelope = os.pipe()
+        self._answers, answers = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            code = 120
+            try:
+                for ours in (self.message, self._envelope, self._answers):
+                    os.close(ours)
+                _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+                _place([(message, 0), (envelope, 1), (answers, answers_on)])
+                code = be()
+            finally:
+                os._exit(code)
+        for its in (message, envelope, answers):
+            os.close(its)
+
+    def finish(self, envelope: bytes) -> tuple[int, bytes, bool]:
+        """End the message, hand over the envelope, and wait for the end.
+
+        Returns exit status (a signal's number below zero), answer, and whether the envelope was taken.
+        """
+        os.close(self.message)
+        is_taken = True
+        try:
+            write_all(self._envelope, envelope)
+        except OSError:
+            is_taken = False
+        os.close(self._envelope)
+        answer = os.read(self._answers, _ANSWER_MOST_BYTES)
+        os.close(self._answers)
+        return wait(self.pid), answer, is_taken
+
+
+def enter(folder: str) -> None:
+    """Go to a folder, where it is there."""
+    try:
+        os.chdir(folder)
+    except OSError:
+        pass
+
+
 def run_with_input(words: list[bytes], feed: "Callable[[int], None]") -> int:
     """Run a program, searched on PATH, whose standard input ``feed`` writes (it gets the descriptor); return its
     status, 111 where it could not be started."""
@@ -200,17 +252,19 @@ def _run_child(
     """In the child: put descriptors in their places and become the program."""
     try:
         _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
-        # Away from the low numbers first, so that no target overwrites what is still to be moved.
-        moved = [(_high(source), target) for source, target in targets]
-        for source, target in moved:
-            os.dup2(source, target)
-        try:
-            os.chdir(folder)
-        except OSError:
-            pass
+        _place(targets)
+        enter(folder)
         os.execve(path, [path], environment)  # noqa: S606
     finally:
         os._exit(120)
+
+
+def _place(targets: "list[tuple[int, int]]") -> None:
+    """Give descriptors the numbers that go with them."""
+    # Away from the low numbers first, so that no target overwrites what is still to be moved.
+    moved = [(_high(source), target) for source, target in targets]
+    for source, target in moved:
+        os.dup2(source, target)
 
 
 def _high(descriptor: int) -> int:

@@ -11,6 +11,8 @@
     < a line of standard input                 (or <@ file)
     > a line on standard output
     E a line on standard error
+    C a line of standard input that ends in CR LF
+    S a line on standard output that ends in CR LF
     Q a line of what is queued
     F envelope sender
     T envelope recipient
@@ -44,7 +46,12 @@ _PREAMBLE = re.compile(
     rb"user ids: (?:(?:\d+|none), ){7}(?:\d+|none)\.\ngroup ids: (?:\d+|none), (?:\d+|none)\.\n"
 )
 """How qmail-showctl begins."""
-_QP = re.compile(rb"\bqp \d+$", re.MULTILINE)
+_VARIABLE = (
+    (re.compile(rb"\bqp \d+(?=\r?$)", re.MULTILINE), b"qp PID"),
+    (re.compile(rb"^250 ok \d+", re.MULTILINE), b"250 ok TIME"),
+    (re.compile(rb"\b\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d -0000$", re.MULTILINE), b"DATE"),
+)
+"""What clock and kernel decide."""
 
 
 @dataclass
@@ -108,11 +115,12 @@ def _take(story: Story, line: str) -> None:
         story.command = rest
     elif word == "<@":
         story.given_file = words[0]
-    elif mark[0] in "<>EQ|" and mark[1:] in {"", " ", "|"}:
-        data = _bytes(rest.removeprefix(" ")) if mark[1:] == "|" else _bytes(rest) + b"\n"
-        if mark[0] == "<":
+    elif mark[0] in "<>EQCS|" and mark[1:] in {"", " ", "|"}:
+        end = b"\r\n" if mark[0] in "CS" else b"\n"
+        data = _bytes(rest.removeprefix(" ")) if mark[1:] == "|" else _bytes(rest) + end
+        if mark[0] in "<C":
             story.given += data
-        elif mark[0] == ">":
+        elif mark[0] in ">S":
             expected.output += data
         elif mark[0] == "E":
             expected.errors += data
@@ -185,7 +193,7 @@ def play(story: Story, folder: Path, programs: Path) -> Seen:
     return Seen(
         _hidden(done.stdout, home),
         _hidden(done.stderr, home),
-        _content(folder / ".message"),
+        _hidden(_content(folder / ".message"), home),
         _envelope(folder / ".envelope"),
         done.returncode,
         {name: _hidden(_shown(folder / name), home) for name in story.expected.made},
@@ -217,7 +225,9 @@ def _filled(data: bytes, home: str) -> bytes:
 
 def _hidden(data: bytes, home: str) -> bytes:
     data = _PREAMBLE.sub(b"@preamble\n", data.replace(home.encode(), b"HOME"))
-    return _QP.sub(b"qp PID", data)
+    for pattern, stand_in in _VARIABLE:
+        data = pattern.sub(stand_in, data)
+    return data
 
 
 def _shown(path: Path) -> bytes:

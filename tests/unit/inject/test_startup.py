@@ -15,7 +15,7 @@ NEVER = {
     "argparse", "asyncio", "collections", "contextlib", "ctypes", "dataclasses", "enum", "functools", "msgspec", "re",
     "signal", "socket", "subprocess", "tomllib", "typing",
 }  # fmt: skip
-FAST = ("sendmail", "qmail-queue", "qmail-inject", "forward", "predate", "datemail", "mailsubj")
+FAST = ("sendmail", "qmail-queue", "qmail-inject", "forward", "predate", "datemail", "mailsubj", "qmail-smtpd")
 """Those that are called for every message."""
 
 
