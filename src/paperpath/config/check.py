@@ -6,6 +6,7 @@ absolute path) and notes what is wrong; so one run names everything.
 
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -15,8 +16,12 @@ from paperpath.config.names import domain_name, domain_pattern, local_part, mail
 from paperpath.config.places import QUEUE_CONTROL
 from paperpath.config.problems import Problem
 from paperpath.config.schema import Bounce, Config, Listen, Local, Paths, Qmail, Remote
+from paperpath.config.schema_tls import Certificate, Tls
 
 _DOMAIN = 'write a name such as "mx.example.org"'
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_NOT_SERVED_YET = frozenset({"submission", "submissions", "lmtp", "qmtp", "qmqp", "pop3", "pop3s"})
+_TLS_FROM_THE_START = frozenset({"submissions", "pop3s"})
 _RUN_MOST_BYTES = SOCKET_PATH_MOST_BYTES - len("/" + QUEUE_CONTROL)
 
 
@@ -62,11 +67,13 @@ class Checker:
                 config.bans,
                 trusted=self._each("bans.trusted", config.bans.trusted, _network, 'write "192.0.2.0/24"'),
             ),
+            tls=self._tls(config.tls),
             remote=self._remote(config.remote),
             bounce=self._bounce(config.bounce),
             qmail=self._qmail(config.qmail),
         )
         self._disjoint(checked)
+        self._services(checked)
         return checked
 
     def _note(self, key: str, wrong: str, instead: str) -> None:
@@ -131,6 +138,39 @@ class Checker:
             checked.append(msgspec.structs.replace(listener, address=self._absolute_socket(address)))
         return tuple(checked)
 
+    def _services(self, config: Config) -> None:
+        for at, listener in enumerate(config.listen):
+            key = f"listen[{at}].service"
+            if listener.service in _NOT_SERVED_YET:
+                self._note(key, f"{listener.service} is not served yet", "leave this [[listen]] out")
+            elif listener.service in _TLS_FROM_THE_START and not config.tls.certificate:
+                self._note(key, f"{listener.service} needs a certificate", "set certificate and key in [tls]")
+
+    def _tls(self, tls: Tls) -> Tls:
+        if bool(tls.certificate) != bool(tls.key):
+            self._note("tls", "a certificate and its key come together", "set both certificate and key, or none")
+        if tls.certificates and not tls.certificate:
+            self._note("tls", "there is no certificate for other names", "set certificate and key in [tls] too")
+        return msgspec.structs.replace(
+            tls,
+            certificate=self._absolute(tls.certificate) if tls.certificate else "",
+            key=self._absolute(tls.key) if tls.key else "",
+            relay_fingerprints=self._each(
+                "tls.relay_fingerprints",
+                tls.relay_fingerprints,
+                _fingerprint,
+                "write what `openssl x509 -fingerprint -sha256 -noout` prints after the =",
+            ),
+            certificates=tuple(self._certificate(at, one) for at, one in enumerate(tls.certificates)),
+        )
+
+    def _certificate(self, at: int, one: Certificate) -> Certificate:
+        return Certificate(
+            names=self._each(f"tls.certificates[{at}].names", one.names, domain_pattern, _DOMAIN),
+            certificate=self._absolute(one.certificate),
+            key=self._absolute(one.key),
+        )
+
     def _absolute_socket(self, address: str) -> str:
         path = address.removeprefix("unix:")
         return address if path == address else "unix:" + self._absolute(path)
@@ -169,6 +209,13 @@ class Checker:
                 f"{domain} is in [local] domains as well",
                 "leave it in one: its mailboxes are system accounts, or made by `paperpath account`",
             )
+
+
+def _fingerprint(text: str) -> str:
+    plain = text.replace(":", "").lower()
+    if not _FINGERPRINT.fullmatch(plain):
+        raise ValueError(f"{text!r} is not a SHA-256 in hexadecimal")
+    return plain
 
 
 def _name_server(text: str) -> object:

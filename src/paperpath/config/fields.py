@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from paperpath.config.schema import Section
+from paperpath.config.section import Section
 
 _DURATION = re.compile(r"([0-9]{1,9})([smhdw]?)")
 _SIZE = re.compile(r"([0-9]{1,15}) ?(B|KiB|MiB|GiB|)")

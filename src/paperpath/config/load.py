@@ -16,7 +16,8 @@ from paperpath.config.fields import Field, decode, expected, fields_of
 from paperpath.config.problems import ConfigError, Problem, find_lines, line_of
 from paperpath.config.qmail import as_bytes, with_control
 from paperpath.config.routing import RoutingTable
-from paperpath.config.schema import Config, Section
+from paperpath.config.schema import Config
+from paperpath.config.section import Section
 
 _FILE_MOST_BYTES = 16 * 1024 * 1024
 _TOML_LINE = re.compile(r" \(at line ([0-9]+), column [0-9]+\)$")

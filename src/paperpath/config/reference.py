@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from paperpath.config.fields import Field, expected, fields_of, show_value
-from paperpath.config.schema import Config, Section
+from paperpath.config.schema import Config
+from paperpath.config.section import Section
 
 _INTRODUCTION = """\
 # Configuration
@@ -35,11 +36,16 @@ def render() -> str:
     return "".join(parts)
 
 
-def _section(field: Field, section: type[Section]) -> Iterator[str]:
-    yield f"\n## [[{field.name}]]\n" if field.kind == "sections" else f"\n## [{field.name}]\n"
+def _section(field: Field, section: type[Section], outer: str = "") -> Iterator[str]:
+    name = outer + field.name
+    yield f"\n## [[{name}]]\n" if field.kind == "sections" else f"\n## [{name}]\n"
     yield f"\n{_sentence(field.about or section.__doc__ or '')}"
     yield " May stand any number of times.\n" if field.kind == "sections" else "\n"
-    yield from _settings(fields_of(section))
+    inner = fields_of(section)
+    yield from _settings([one for one in inner if one.section is None])
+    for one in inner:
+        if one.section is not None:
+            yield from _section(one, one.section, f"{name}.")
 
 
 def _settings(fields: "list[Field] | tuple[Field, ...]") -> Iterator[str]:

@@ -11,28 +11,14 @@ import msgspec
 from msgspec import Meta
 
 from paperpath.base.limits import RECIPIENTS_MINIMUM, RECIPIENTS_MOST
+from paperpath.config.schema_tls import Tls
+from paperpath.config.section import Duration, Section, Size, Text
+from paperpath.config.section import about as _about
 
-Service = Literal["smtp"]
+Service = Literal["smtp", "submission", "submissions", "lmtp", "qmtp", "qmqp", "pop3", "pop3s"]
 
 MESSAGE_SIZE_LEAST_BYTES = 64 * 1024
 """RFC 5321 4.5.3.1.7: every server takes 64K octets."""
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of all sections."""
-
-
-def _about(text: str, *, unit: str = "", reason: str = "") -> Meta:
-    return Meta(description=text, extra={"unit": unit, "reason": reason})
-
-
-Text = Annotated[str, Meta(min_length=1)]
-
-Duration = Annotated[int, Meta(extra={"kind": "duration"})]
-"""Seconds; written ``"90s"``, ``"5m"``, ``"12h"``, ``"7d"`` or as a plain number."""
-
-Size = Annotated[int, Meta(extra={"kind": "size"})]
-"""Bytes; written ``"512KiB"``, ``"50MiB"``, ``"2GiB"`` or as a plain number."""
 
 
 class Listen(Section, frozen=True, kw_only=True):
@@ -484,15 +470,16 @@ class Config(Section, frozen=True, kw_only=True):
     virtual: Annotated[
         dict[str, str],
         _about("Domain (or address, or ``.suffix``) to the account that handles it; empty: not virtual after all."),
-    ] = {}
+    ] = msgspec.field(default_factory=dict)
     relay: Relay = Relay()
     routes: Annotated[
         dict[str, str],
         _about("Domain (``.suffix``; empty: all) to next hop, ``smtp://host[:port]``; empty: use MX."),
-    ] = {}
+    ] = msgspec.field(default_factory=dict)
     receive: Receive = Receive()
     limits: Limits = Limits()
     bans: Bans = Bans()
+    tls: Tls = Tls()
     inject: Inject = Inject()
     queue: Queue = Queue()
     remote: Remote = Remote()

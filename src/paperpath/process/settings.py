@@ -6,6 +6,7 @@ The supervisor cuts these from the whole; a process never sees the file.
 import msgspec
 
 from paperpath.config.routing import RoutingTable
+from paperpath.wire.tls import TlsSettings
 
 
 class Common(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +33,8 @@ class ReceiveSettings(Common, frozen=True, kw_only=True):
     sessions_per_address: int
     """Of this process alone, from one address that may not relay."""
     command_timeout_s: int
+    tls: TlsSettings | None = None
+    """None: there is no certificate, and so no TLS with clients."""
     greeting: str = ""
     """What stands after the code in greetings; empty: ``hostname``."""
     refused_senders: frozenset[bytes] = frozenset()

@@ -6,6 +6,7 @@ from functools import cache
 
 import msgspec
 
+from paperpath.config.certificates import read_tls
 from paperpath.config.endpoints import Tcp, Unix, parse_listen
 from paperpath.config.identities import MAIL_USER, PROCESS_USERS
 from paperpath.config.load import routing_table
@@ -17,6 +18,7 @@ from paperpath.process.passes import PASS_KEY_BYTES
 from paperpath.process.settings import Common, LocalSettings, QueueSettings, ReceiveSettings, RemoteSettings
 from paperpath.system.chance import random_bytes
 from paperpath.system.users import find_user, own_uid, user_name
+from paperpath.wire.tls import TlsSettings
 
 _INJECT = "inject"
 _FILES_SPARE = 200
@@ -97,6 +99,7 @@ def make_plan(config: Config, processors: int) -> Plan:
     smtp = tuple(Door(f"{listen.service} {listen.address}", parse_listen(listen.address)) for listen in config.listen)
     inner = _inner_doors(config.paths.run)
     receivers = config.receive.processes or max(1, processors // 2)
+    tls = _tls(config)
     parts = [
         Part("queue", "queue", users.name("queue"), _pack(_queue(config, users)), ("intake", "remote", "control")),
         Part("local", "local", None, _pack(_local(config, users)), ("lookup", "workers")),
@@ -108,7 +111,7 @@ def make_plan(config: Config, processors: int) -> Plan:
     ]
     names = (*(door.name for door in smtp), _INJECT)
     for number in range(receivers):
-        receive = _pack(_receive(config, users, receivers, takes_drops=number == 0))
+        receive = _pack(_receive(config, users, tls, receivers, takes_drops=number == 0))
         name = _numbered("receive", number, receivers)
         parts.append(Part(name, "receive", users.name("receive"), receive, names))
     privileges = "separate users" if users.separate else f"all as {user_name(own_uid())}"
@@ -147,7 +150,22 @@ def _pack(settings: Common) -> bytes:
     return msgspec.msgpack.encode(settings)
 
 
-def _receive(config: Config, users: _Users, processes: int, *, takes_drops: bool) -> ReceiveSettings:
+def _tls(config: Config) -> TlsSettings | None:
+    """Return what processes that speak TLS with clients are told, tried out.  Raises PlanError."""
+    try:
+        tls = read_tls(config.tls)
+        if tls is not None:
+            from paperpath.system.tls import ServerTls  # not every host has a certificate
+
+            ServerTls(tls)
+    except ValueError as error:
+        raise PlanError(f"[tls] {error}") from None
+    return tls
+
+
+def _receive(
+    config: Config, users: _Users, tls: TlsSettings | None, processes: int, *, takes_drops: bool
+) -> ReceiveSettings:
     return ReceiveSettings(
         hostname=config.hostname,
         run=config.paths.run,
@@ -160,6 +178,7 @@ def _receive(config: Config, users: _Users, processes: int, *, takes_drops: bool
         sessions_most=max(1, config.receive.sessions // processes),
         sessions_per_address=config.receive.sessions_per_address,
         command_timeout_s=config.receive.command_timeout,
+        tls=tls,
         greeting=config.receive.greeting,
         refused_senders=frozenset(map(as_bytes, config.receive.refused_senders)),
         spool=spool_folder(config),

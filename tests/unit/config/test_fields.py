@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from paperpath.config.fields import Field, decode, expected, fields_of, show_value
-from paperpath.config.schema import Config, Listen, Queue, Receive, Section
+from paperpath.config.schema import Config, Listen, Queue, Receive
+from paperpath.config.section import Section
 
 
 def field(section: type[Section], name: str) -> Field:

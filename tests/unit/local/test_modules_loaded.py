@@ -47,6 +47,7 @@ ALLOWED = {
     "paperpath.wire.accounts",
     "paperpath.wire.frame",
     "paperpath.wire.supervision",
+    "paperpath.wire.tls",  # a type in process.settings
 }
 
 BANNED = {

@@ -7,17 +7,17 @@ import sys
 LOADED = {
     "base": {"address", "dates", "domains", "limits", "text"},
     "config": {
-        "check", "control", "endpoints", "fields", "identities", "load", "names", "places", "problems",
-        "program_values", "qmail", "routing", "schema",
+        "certificates", "check", "control", "endpoints", "fields", "identities", "load", "names", "places", "problems",
+        "program_values", "qmail", "routing", "schema", "schema_tls", "section",
     },
-    "process": {"child", "settings"},
+    "process": {"child", "passes", "settings"},
     "supervise": {"child", "main", "plan"},
     "system": {
-        "channel", "clock", "confine", "dropped", "kernel", "listeners", "notify", "output", "privileges", "spawn",
+        "chance", "channel", "clock", "confine", "dropped", "kernel", "listeners", "notify", "output", "privileges", "spawn",
         "users",
     },
     "telemetry": {"event", "events", "log"},
-    "wire": {"frame", "supervision"},
+    "wire": {"frame", "supervision", "tls"},
 }  # fmt: skip
 
 

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -9,6 +10,7 @@ from paperpath.process.settings import LocalSettings, QueueSettings, ReceiveSett
 from paperpath.supervise import plan as module
 from paperpath.supervise.plan import Part, Plan, PlanError, make_plan
 from paperpath.system.users import User, own_uid
+from tests.certificates import Authority
 
 S = TypeVar("S")
 
@@ -149,3 +151,17 @@ def test_the_key_of_door_passes_is_drawn_once_and_given_to_those_who_need_it() -
     assert decoded(plan_of("[queue]\nlifetime = 1\n"), "local", LocalSettings).pass_key == key
     holders = {part.role for part in plan_of().parts if key in part.settings}
     assert holders == {"local"}
+
+
+def test_certificates_go_to_receive_as_they_are_in_the_files(tmp_path: Path) -> None:
+    made = Authority().issue("mx.example.org")
+    certificate, key = made.write(tmp_path, "mx")
+    lines = f'[tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
+    told = decoded(plan_of(lines), "receive", ReceiveSettings).tls
+    assert told is not None and told.pairs[0].key == made.key
+    key.write_bytes(Authority().issue("mx.example.org").key)
+    with pytest.raises(PlanError, match=r"\[tls\] .*mx\.pem: the key is not this certificate's"):
+        plan_of(lines)
+    key.unlink()
+    with pytest.raises(PlanError, match=r"\[tls\] .*mx\.key: cannot be read: No such file"):
+        plan_of(lines)
