@@ -13,8 +13,8 @@ LOADED = {
     "process": {"child", "passes", "settings"},
     "supervise": {"child", "main", "plan"},
     "system": {
-        "chance", "channel", "clock", "confine", "dropped", "kernel", "listeners", "notify", "output", "privileges", "spawn",
-        "users",
+        "chance", "channel", "clock", "confine", "dropped", "kernel", "listeners", "notify", "output", "privileges",
+        "spawn", "users",
     },
     "telemetry": {"event", "events", "log"},
     "wire": {"frame", "supervision", "tls"},
