@@ -17,6 +17,7 @@ WIRE = {"frame": "Every conversation", "supervision": "supervise and its childre
 WIRE |= {"accounts": "receive and queue to local", "delivery": "queue to an agent", "control": "An operator to queue"}
 WIRE |= {"logins": "receive and pop3 to auth"}
 WIRE |= {"mailbox": "pop3 to local and to a mailbox"}
+WIRE |= {"tls": "TLS, in the settings of those who meet clients"}
 WIRE |= {"guard": "Those who meet clients, and operators, to guard"}
 
 
