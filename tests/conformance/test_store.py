@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 
+from paperpath.base.terms import MessageTerms, RecipientTerms
 from paperpath.store.contract import (
     Claimed,
     ContentGone,
@@ -132,6 +134,39 @@ def test_what_was_accepted_is_claimed_whole(store: Store) -> None:
         (0, b"a@example.net", 0),
         (1, b"b@example.net", 0),
     ]
+
+
+def test_terms_are_kept_with_their_message_and_recipient(store: Store) -> None:
+    asked = MessageTerms("HDRS", b"id+2B", True, "for;60", NOW + 60, NOW + 90, "R", True, -3)
+    never = RecipientTerms("NEVER", b"rfc822;a@example.net")
+    plain, termed = to("b@example.net"), msgspec.structs.replace(to("a@example.net"), terms=never)
+    accept(store, msgspec.structs.replace(new(1, plain, termed), terms=asked), new(2))
+    first, second = claim(store)
+    assert (first.terms, second.terms) == (asked, None)
+    assert [recipient.terms for recipient in first.recipients] == [None, never]
+
+
+def test_terms_change_with_a_deferral_that_says_so(store: Store) -> None:
+    termed = msgspec.structs.replace(to("a@example.net"), terms=RecipientTerms("DELAY"))
+    accept(store, new(1, termed, to("b@example.net")))
+    claim(store)
+    told = RecipientTerms("DELAY", delay_told=True)
+    settle(store, Defer(1, 0, NOW, "no", terms=told), Defer(1, 1, NOW, "no"))
+    (again,) = claim(store)
+    assert [recipient.terms for recipient in again.recipients] == [told, None]
+    settle(store, Defer(1, 0, NOW, "no"), Defer(1, 1, NOW, "no"))
+    (again,) = claim(store)
+    assert [recipient.terms for recipient in again.recipients] == [told, None]
+
+
+def test_a_message_may_be_due_at_another_time_than_its_birth(store: Store) -> None:
+    held, urgent = new(1, birth=NOW), new(3, birth=NOW)
+    accept(store, msgspec.structs.replace(held, due=LATER), new(2), msgspec.structs.replace(urgent, due=NOW - 600))
+    assert rows(claim(store)) == [(3, 0), (2, 0)]
+    with store.transaction():
+        assert store.next_due(NOW) == LATER
+    assert claim(store, now=LATER - 1) == []
+    assert rows(claim(store, now=LATER)) == [(1, 0)]
 
 
 def test_a_claimed_recipient_is_not_claimed_again(store: Store) -> None:

@@ -1,9 +1,12 @@
 """What each SMTP command says: its argument in, a typed value or a refusal out.  Nothing here knows of a session."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from paperpath.base.limits import ADDRESS_MOST_BYTES, DOMAIN_BYTES
+from paperpath.base.terms import RecipientTerms
+from paperpath.protocol import smtp_parameters as parameters
 from paperpath.protocol.smtp_events import RecipientGiven, Refusal, SenderGiven
 from paperpath.protocol.smtp_grammar import is_domain, parse_number, parse_parameters, parse_path
 from paperpath.protocol.smtp_refusals import (
@@ -14,6 +17,7 @@ from paperpath.protocol.smtp_refusals import (
     RCPT_SYNTAX,
     RECIPIENT_BAD,
     SENDER_BAD,
+    TLS_FIRST,
     TOO_BIG,
     UTF8_NOT_ANNOUNCED,
 )
@@ -37,27 +41,48 @@ def _smtputf8(value: bytes | None) -> bool | None:
     return True if value is None else None
 
 
-# Keyword: the field of the event that it sets, and the reader of its value, which returns None for a bad one.
+# Keyword: the field that it sets, and the reader of its value, which returns None for a bad one.
 _Parameters = dict[bytes, tuple[str, Callable[[bytes | None], object]]]
-_MAIL_PARAMETERS: Final[_Parameters] = {
+_ALWAYS: Final[_Parameters] = {
     b"SIZE": ("size", _size),
     b"BODY": ("body", _body),
     b"SMTPUTF8": ("smtputf8", _smtputf8),
+    b"RET": ("returns", parameters.read_returns),
+    b"ENVID": ("envelope_id", parameters.read_envelope_id),
 }
-_RCPT_PARAMETERS: Final[_Parameters] = {}
+_UNDER_TLS: Final[_Parameters] = {b"REQUIRETLS": ("require_tls", parameters.read_require_tls)}
+_AUTHENTICATED: Final[_Parameters] = {
+    b"HOLDFOR": ("hold", parameters.read_hold_for),
+    b"HOLDUNTIL": ("hold", parameters.read_hold_until),
+    b"BY": ("by", parameters.read_by),
+    b"MT-PRIORITY": ("priority", parameters.read_priority),
+}
+_MAIL_PARAMETERS: Final[dict[tuple[bool, bool], _Parameters]] = {
+    (secure, authenticated): _ALWAYS | (_UNDER_TLS if secure else {}) | (_AUTHENTICATED if authenticated else {})
+    for secure in (False, True)
+    for authenticated in (False, True)
+}
+_RCPT_PARAMETERS: Final[dict[bool, _Parameters]] = {
+    smtputf8: {
+        b"NOTIFY": ("notify", parameters.read_notify),
+        b"ORCPT": ("original", partial(parameters.read_original, smtputf8=smtputf8)),
+    }
+    for smtputf8 in (False, True)
+}
+_ASKED: Final = frozenset(parameters.Asked.__struct_fields__)
 
 
 def _read_parameters(text: bytes, known: _Parameters) -> dict[str, Any] | Refusal:
-    """Return the event's fields that the parameters set."""
-    parameters = parse_parameters(text)
-    if parameters is None:
+    """Return the fields that the parameters set."""
+    given = parse_parameters(text)
+    if given is None:
         return PARAMETER_SYNTAX
     fields: dict[str, Any] = {}
-    for keyword, raw in parameters.items():
+    for keyword, raw in given.items():
         if keyword not in known:
-            return PARAMETER_UNKNOWN
+            return TLS_FIRST if keyword in _UNDER_TLS else PARAMETER_UNKNOWN
         name, read = known[keyword]
-        if (value := read(raw)) is None:
+        if (value := read(raw)) is None or name in fields:
             return PARAMETER_SYNTAX
         fields[name] = value
     return fields
@@ -82,8 +107,13 @@ def _judge_international(address: bytes, smtputf8: bool, bad: Refusal) -> Refusa
     return None
 
 
-def parse_mail(argument: bytes, size_most: int) -> SenderGiven | Refusal:
-    """Read what follows ``MAIL`` (RFC 5321 4.1.1.2); ``size_most`` is the largest size taken, in octets."""
+def parse_mail(
+    argument: bytes, size_most: int, *, secure: bool = False, authenticated: bool = False
+) -> SenderGiven | Refusal:
+    """Read what follows ``MAIL`` (RFC 5321 4.1.1.2); ``size_most`` is the largest size taken, in octets.
+
+    Some parameters are taken from a client that uses TLS only, or from one that has proved who it is.
+    """
     if argument[:5].upper() != b"FROM:":
         return MAIL_SYNTAX
     text = argument[5:].lstrip(b" ")
@@ -93,10 +123,11 @@ def parse_mail(argument: bytes, size_most: int) -> SenderGiven | Refusal:
     address, rest = parsed
     given: SenderGiven = SenderGiven(address)
     if rest:
-        fields = _read_parameters(rest, _MAIL_PARAMETERS)
+        fields = _read_parameters(rest, _MAIL_PARAMETERS[secure, authenticated])
         if isinstance(fields, Refusal):
             return fields
-        given = SenderGiven(address, **fields)
+        asked = {name: fields.pop(name) for name in _ASKED & fields.keys()}
+        given = SenderGiven(address, asked=parameters.Asked(**asked) if asked else None, **fields)
     if address and not _is_address(address):
         return SENDER_BAD
     if not address.isascii() and (refusal := _judge_international(address, given.smtputf8, SENDER_BAD)):
@@ -112,13 +143,17 @@ def parse_rcpt(argument: bytes, smtputf8: bool) -> RecipientGiven | Refusal:
     if parsed is None:
         return RECIPIENT_BAD
     address, rest = parsed
-    if rest and isinstance(fields := _read_parameters(rest, _RCPT_PARAMETERS), Refusal):
-        return fields
+    terms = None
+    if rest:
+        fields = _read_parameters(rest, _RCPT_PARAMETERS[smtputf8])
+        if isinstance(fields, Refusal):
+            return fields
+        terms = RecipientTerms(**fields) if fields else None
     if not address or not _is_address(address):
         return RECIPIENT_BAD
     if not address.isascii() and (refusal := _judge_international(address, smtputf8, RECIPIENT_BAD)):
         return refusal
-    return RecipientGiven(address)
+    return RecipientGiven(address, terms)
 
 
 def parse_bdat(argument: bytes) -> tuple[int, bool] | Refusal:

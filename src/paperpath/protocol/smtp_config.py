@@ -1,6 +1,12 @@
 """What all SMTP server sessions of one kind share, with the replies that follow from it made once."""
 
 from dataclasses import dataclass, field
+from typing import Final
+
+from paperpath.base.dates import iso8601
+
+HOLD_MOST_S: Final = 30 * 86400
+"""The furthest future release (RFC 4865) that is taken: a month of somebody else's mail is enough to look after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +17,7 @@ class ServerConfig:
     message_size_bytes: int
     """The largest content taken, counted as it is stored (LF line ends), and the value of SIZE in EHLO's reply."""
     recipients_most: int
+    """Of one message; announced with LIMITS (RFC 9422 4.2): who sends as many ``RCPT`` gets none refused for that."""
     extensions: tuple[bytes, ...] = (
         b"PIPELINING",
         b"SIZE %d",
@@ -18,22 +25,39 @@ class ServerConfig:
         b"ENHANCEDSTATUSCODES",
         b"SMTPUTF8",
         b"CHUNKING",
+        b"DSN",
+        b"LIMITS RCPTMAX=%r",
     )
-    """Lines of EHLO's reply; ``%d`` becomes the size."""
+    """Lines of EHLO's reply; ``%d`` becomes the size, ``%r`` the number of recipients."""
     lmtp: bool = False
     """LMTP (RFC 2033): LHLO in the place of EHLO and HELO, and a reply for each recipient to the content."""
     greeting: bytes = field(init=False, repr=False)
     helo_reply: bytes = field(init=False, repr=False)
     ehlo_reply: bytes = field(init=False, repr=False)
+    """To a client without TLS that has not proved who it is."""
     quit_reply: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        size = b"%d" % self.message_size_bytes
-        lines = [self.hostname, *(line.replace(b"%d", size) for line in self.extensions)]
-        ehlo = b"".join(b"250-%s\r\n" % line for line in lines[:-1]) + b"250 %s\r\n" % lines[-1]
         object.__setattr__(
             self, "greeting", b"220 %s %s Paperpath\r\n" % (self.hostname, b"LMTP" if self.lmtp else b"ESMTP")
         )
         object.__setattr__(self, "helo_reply", b"250 %s\r\n" % self.hostname)
-        object.__setattr__(self, "ehlo_reply", ehlo)
+        object.__setattr__(self, "ehlo_reply", self._ehlo_reply(()))
         object.__setattr__(self, "quit_reply", b"221 2.0.0 %s closing connection\r\n" % self.hostname)
+
+    def ehlo(self, secure: bool, authenticated_at: int) -> bytes:
+        """Return the reply to EHLO in a session that uses TLS or not, by a client that logged in then, or not (0)."""
+        if not secure and not authenticated_at:
+            return self.ehlo_reply
+        more = [b"REQUIRETLS"] if secure else []
+        if authenticated_at:
+            furthest = iso8601(authenticated_at + HOLD_MOST_S).encode()
+            # RFC 4865 3, RFC 2852 2, RFC 6710 3: of no use to strangers, who must not have what these give.
+            more += [b"FUTURERELEASE %d %s" % (HOLD_MOST_S, furthest), b"DELIVERBY", b"MT-PRIORITY"]
+        return self._ehlo_reply(tuple(more))
+
+    def _ehlo_reply(self, more: tuple[bytes, ...]) -> bytes:
+        size, recipients = b"%d" % self.message_size_bytes, b"%d" % self.recipients_most
+        offered = [line.replace(b"%d", size).replace(b"%r", recipients) for line in self.extensions]
+        lines = [self.hostname, *offered, *more]
+        return b"".join(b"250-%s\r\n" % line for line in lines[:-1]) + b"250 %s\r\n" % lines[-1]

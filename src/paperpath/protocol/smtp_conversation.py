@@ -13,8 +13,10 @@ from typing import Final
 
 from paperpath.base.limits import COMMAND_LINE_MOST_BYTES
 from paperpath.base.reply import Reply
+from paperpath.base.terms import RecipientTerms
 from paperpath.protocol.smtp_config import ServerConfig
 from paperpath.protocol.smtp_events import Closing, Event, Question, Refusal, TransactionDropped
+from paperpath.protocol.smtp_parameters import Asked
 from paperpath.protocol.smtp_refusals import (
     BARE_CR_IN_COMMAND,
     BARE_LF_IN_COMMAND,
@@ -47,14 +49,18 @@ class Conversation(ABC):
         "_faults",
         "_output",
         "_skipped",
+        "asked",
+        "authenticated_at",
         "body",
         "bytes_in",
         "config",
         "declared_size",
         "is_closed",
         "question",
+        "recipient_terms",
         "recipients",
         "refused",
+        "secure",
         "sender",
         "smtputf8",
     )
@@ -68,6 +74,10 @@ class Conversation(ABC):
         self.bytes_in = 0
         self.refused = 0
         """Negative replies, the machine's and the shell's."""
+        self.secure = False
+        """Whether TLS is in use.  The shell says so, once it is."""
+        self.authenticated_at = 0
+        """When the client proved who it is, in seconds since the epoch; 0: it has not.  The shell says so."""
         self._faults = 0
         self._buffer = b""
         self._at = 0
@@ -192,7 +202,11 @@ class Conversation(ABC):
     def _clear_transaction(self) -> None:
         self.sender: bytes | None = None
         """None outside a transaction, empty for the null reverse-path."""
+        self.asked: Asked | None = None
+        """What MAIL asked for beside the delivery."""
         self.recipients: list[bytes] = []
+        self.recipient_terms: dict[int, RecipientTerms] = {}
+        """What RCPT asked for, by the place in ``recipients``; most ask for nothing."""
         self.smtputf8 = False
         self.declared_size = 0
         """Octets the client announced with SIZE; 0 where it did not."""

@@ -7,6 +7,8 @@ structs, because a session makes a dozen of them and a frozen data class costs t
 import msgspec
 
 from paperpath.base.reply import Reply
+from paperpath.base.terms import RecipientTerms
+from paperpath.protocol.smtp_parameters import Asked
 
 
 class SenderGiven(msgspec.Struct, frozen=True, gc=False):
@@ -19,6 +21,8 @@ class SenderGiven(msgspec.Struct, frozen=True, gc=False):
     smtputf8: bool = False
     body: str = "7BIT"
     """``7BIT`` or ``8BITMIME`` (RFC 6152)."""
+    asked: Asked | None = None
+    """What it asks for beside the delivery."""
 
 
 class RecipientGiven(msgspec.Struct, frozen=True, gc=False):
@@ -26,6 +30,8 @@ class RecipientGiven(msgspec.Struct, frozen=True, gc=False):
 
     address: bytes
     """Unquoted; without ``@`` where the client named no domain."""
+    terms: RecipientTerms | None = None
+    """NOTIFY and ORCPT, where there is one of them."""
 
 
 class ContentStart(msgspec.Struct, frozen=True, gc=False):

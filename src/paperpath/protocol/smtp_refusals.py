@@ -31,6 +31,7 @@ DATA_SYNTAX: Final = Refusal(reply(501, "5.5.4", "DATA takes no argument"), "bad
 BDAT_SYNTAX: Final = Refusal(reply(501, "5.5.4", "Syntax: BDAT octets [LAST]"), "bad syntax in BDAT")
 PARAMETER_SYNTAX: Final = Refusal(reply(501, "5.5.4", "Bad or repeated parameter"), "bad parameter")
 PARAMETER_UNKNOWN: Final = Refusal(reply(555, "5.5.4", "Parameter not recognized"), "unknown parameter")
+TLS_FIRST: Final = Refusal(reply(530, "5.7.10", "REQUIRETLS needs TLS, STARTTLS first"), "REQUIRETLS without TLS")
 
 SENDER_BAD: Final = Refusal(reply(501, "5.1.7", "Bad sender address syntax"), "bad sender address")
 RECIPIENT_BAD: Final = Refusal(reply(501, "5.1.3", "Bad recipient address syntax"), "bad recipient address")

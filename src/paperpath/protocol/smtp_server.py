@@ -225,10 +225,16 @@ class ServerSession(Conversation):
         self._abandon_transaction()
         self.helo = domain
         self.esmtp = esmtp
-        self._output.append(self.config.ehlo_reply if esmtp else self.config.helo_reply)
+        config = self.config
+        self._output.append(config.ehlo(self.secure, self.authenticated_at) if esmtp else config.helo_reply)
 
     def _mail(self, argument: bytes) -> None:
-        given = parse_mail(argument, self.config.message_size_bytes)
+        given = parse_mail(
+            argument,
+            self.config.message_size_bytes,
+            secure=self.secure,
+            authenticated=self.authenticated_at > 0,
+        )
         if isinstance(given, Refusal):
             self._refuse(given)
         else:
@@ -243,6 +249,7 @@ class ServerSession(Conversation):
             self.smtputf8 = given.smtputf8
             self.declared_size = given.size
             self.body = given.body
+            self.asked = given.asked
 
     def _rcpt(self, argument: bytes) -> None:
         given = parse_rcpt(argument, self.smtputf8)
@@ -258,6 +265,8 @@ class ServerSession(Conversation):
         if reply.is_positive:
             self._faults = 0
             self.state = _RCPT
+            if given.terms is not None:
+                self.recipient_terms[len(self.recipients)] = given.terms
             self.recipients.append(given.address)
 
     def _reset(self, argument: bytes) -> None:

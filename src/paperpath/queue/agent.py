@@ -66,7 +66,7 @@ class Agent:
             job=self._last_job + 1,
             message=consignment.message,
             sender=work.sender,
-            targets=tuple(Target(r.number, r.address, account) for r in work.recipients),
+            targets=tuple(Target(r.number, r.address, account, r.terms) for r in work.recipients),
             trace=consignment.trace,
             content=consignment.content,
             size=consignment.size,
@@ -74,6 +74,7 @@ class Agent:
             route=route,
             smtputf8=consignment.smtputf8,
             attached=content is not None,
+            terms=consignment.terms,
         )
         try:
             self._channel.send(job, content)

@@ -7,16 +7,17 @@ or fails to report, goes through ``_settle``: the outcome and what follows from 
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from paperpath.base.ids import show_id
 from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
+from paperpath.base.terms import RecipientTerms
 from paperpath.message.report import ORIGINAL_MOST_BYTES
 from paperpath.process.directory import Answer
 from paperpath.process.settings import QueueSettings
 from paperpath.queue.agent import Running
 from paperpath.queue.contents import Contents
-from paperpath.queue.jobs import Admission, Consignment, Work, admit
+from paperpath.queue.jobs import NO_TERMS, Admission, Consignment, Work, admit
 from paperpath.queue.journal import Journal
 from paperpath.queue.local_agents import LocalAgents
 from paperpath.queue.remote_agents import RemoteAgents
@@ -106,9 +107,16 @@ class Deliveries:
         self._last_message = max(self._last_message + 1, now_microseconds())
         return self._last_message
 
-    def admit(self, consignment: Consignment, recipients: tuple[bytes, ...], origin: str, done: OnAdmitted) -> None:
+    def admit(
+        self,
+        consignment: Consignment,
+        recipients: tuple[bytes, ...],
+        origin: str,
+        done: OnAdmitted,
+        recipient_terms: Mapping[int, RecipientTerms] = NO_TERMS,
+    ) -> None:
         """Store a message; ``done`` is called with None once it is durable, else with the reason."""
-        admission = self._route(consignment, recipients, origin)
+        admission = self._route(consignment, recipients, origin, recipient_terms=recipient_terms)
 
         def stored(error: Exception | None) -> None:
             if error is None:
@@ -121,12 +129,22 @@ class Deliveries:
         self._writer.accept(admission.message, stored)
 
     def _route(
-        self, consignment: Consignment, recipients: tuple[bytes, ...], origin: str, shares: int = 0
+        self,
+        consignment: Consignment,
+        recipients: tuple[bytes, ...],
+        origin: str,
+        shares: int = 0,
+        recipient_terms: Mapping[int, RecipientTerms] = NO_TERMS,
     ) -> Admission:
         table, most = self._settings.routing, self._settings.transaction_recipients
-        return admit(consignment, recipients, origin, table, self.window, most, shares=shares)
+        return admit(
+            consignment, recipients, origin, table, self.window, most, shares=shares, recipient_terms=recipient_terms
+        )
 
     def _set_out(self, admission: Admission) -> None:
+        if admission.held_until:
+            self.schedule.wake(admission.held_until)
+            return
         for work in admission.works:
             self._begin(work)
         for key in admission.waiting:

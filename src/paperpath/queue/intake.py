@@ -11,6 +11,7 @@ import socket
 
 from paperpath.base.ids import show_id
 from paperpath.base.limits import INLINE_CONTENT_BYTES
+from paperpath.base.terms import check_message_terms, check_recipient_terms
 from paperpath.base.text import one_line
 from paperpath.queue.contents import Contents
 from paperpath.queue.delivery import Deliveries
@@ -27,6 +28,12 @@ from paperpath.wire.intake import Accepted, FromSubmitter, NotAccepted, Submit
 def check(submit: Submit) -> None:
     """Raise ValueError where a submission breaks a bound."""
     check_envelope(submit.sender, submit.recipients, submit.trace)
+    if submit.terms is not None:
+        check_message_terms(submit.terms)
+    for number, terms in submit.recipient_terms.items():
+        if not 0 <= number < len(submit.recipients):
+            raise ValueError("terms of nobody")
+        check_recipient_terms(terms)
     if submit.attached != (submit.size > INLINE_CONTENT_BYTES) or (
         len(submit.content) != (0 if submit.attached else submit.size)
     ):
@@ -92,6 +99,7 @@ class Intake:
             birth=int(now()),
             smtputf8=submit.smtputf8,
             file=file,
+            terms=submit.terms,
         )
 
         def done(error: Exception | None) -> None:
@@ -103,7 +111,8 @@ class Intake:
             self._refuse(channel, submit, error)
 
         try:
-            self._deliveries.admit(consignment, submit.recipients, one_line(submit.origin, 200), done)
+            origin = one_line(submit.origin, 200)
+            self._deliveries.admit(consignment, submit.recipients, origin, done, submit.recipient_terms)
         except Exception as error:  # a defect of ours, in routing perhaps: this message waits outside, others go on
             done(error)
 

@@ -1,8 +1,11 @@
 """What the queue keeps in memory of work under way, and how new mail becomes work.  Pure."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from paperpath.base.address import VERP_SUFFIX, expand_verp
+from paperpath.base.terms import MessageTerms, RecipientTerms
 from paperpath.config.routing import RoutingTable, route
 from paperpath.queue.window import Key, Window
 from paperpath.store.contract import Claimed, ClaimedRecipient, NewMessage, NewRecipient
@@ -20,6 +23,12 @@ class Consignment(msgspec.Struct, frozen=True, kw_only=True):
     birth: int
     smtputf8: bool
     file: str
+    terms: MessageTerms | None = None
+
+    @property
+    def released(self) -> int:
+        """From when on attempts and age are counted: its birth, or the time that its sender had it held until."""
+        return self.birth if self.terms is None else max(self.birth, self.terms.hold_until)
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -51,8 +60,30 @@ def of_claimed(claimed: Claimed) -> Work:
         birth=claimed.birth,
         smtputf8=claimed.smtputf8,
         file=claimed.file,
+        terms=claimed.terms,
     )
     return Work(consignment, (claimed.channel, claimed.destination), claimed.recipients)
+
+
+NO_TERMS: Mapping[int, RecipientTerms] = {}
+
+_PRIORITY_STEP_S = 600
+"""By how much a step of priority dates a message back among those that wait for the same destination, so that the
+oldest of them does not wait for ever behind new and urgent ones."""
+
+
+def first_due(consignment: Consignment) -> int:
+    """Return when the first attempt may be made; 0: at the message's birth.
+
+    A waiting line is served in the order of its due times, so a message of high priority (RFC 6710) is due as if it
+    had come earlier.  Low priority has no effect: it would be a delay where nobody else waits.
+    """
+    terms = consignment.terms
+    if terms is None:
+        return 0
+    if terms.hold_until > consignment.birth:
+        return terms.hold_until
+    return consignment.birth - max(0, terms.priority) * _PRIORITY_STEP_S
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -62,6 +93,8 @@ class Admission(msgspec.Struct, frozen=True):
     works: tuple[Work, ...]
     waiting: frozenset[Key]
     """Destinations for which some of its recipients stay in the store, due."""
+    held_until: int = 0
+    """When it becomes due, where that is not now."""
 
 
 def admit(
@@ -73,11 +106,16 @@ def admit(
     transaction_recipients: int,
     *,
     shares: int = 0,
+    recipient_terms: Mapping[int, RecipientTerms] = NO_TERMS,
 ) -> Admission:
-    """Route the recipients of a new message, and claim those for which there is room; counts them in ``window``."""
+    """Route the recipients of a new message, and claim those for which there is room; counts them in ``window``.
+
+    One that is held for later (RFC 4865) is due then, and nothing of it is claimed.
+    """
     groups: dict[Key, _Group] = {}
     routed: list[NewRecipient] = []
-    sender = consignment.sender
+    sender, due = consignment.sender, first_due(consignment)
+    is_held = due > consignment.birth
     # Routed before any place is taken: what goes wrong in routing leaves nothing behind.
     for number, found in enumerate([route(table, recipient) for recipient in recipients]):
         key = (found.channel, found.destination)
@@ -85,8 +123,9 @@ def admit(
         if group is None:
             most = recipients_a_job(found.channel, sender, transaction_recipients)
             group = groups[key] = _Group(key, most, window, consignment.birth)
-        claimed = group.take(ClaimedRecipient(number, found.address, 0))
-        routed.append(NewRecipient(found.address, found.channel, found.destination, claimed))
+        terms = recipient_terms.get(number)
+        claimed = not is_held and group.take(ClaimedRecipient(number, found.address, 0, terms))
+        routed.append(NewRecipient(found.address, found.channel, found.destination, claimed, terms))
     message = NewMessage(
         message=consignment.message,
         sender=sender,
@@ -99,9 +138,12 @@ def admit(
         recipients=tuple(routed),
         file="" if shares else consignment.file,
         shares=shares,
+        terms=consignment.terms,
+        due=due,
     )
     works = tuple(Work(consignment, key, tuple(job)) for key, group in groups.items() for job in group.jobs)
-    return Admission(message, works, frozenset(key for key, group in groups.items() if group.full))
+    waiting = frozenset(key for key, group in groups.items() if group.full)
+    return Admission(message, works, waiting, due if is_held else 0)
 
 
 class _Group:

@@ -9,6 +9,7 @@ from typing import Any
 
 from paperpath.base.ids import show_id
 from paperpath.base.reply import Reply, reply
+from paperpath.base.terms import MessageTerms
 from paperpath.base.text import describe, show
 from paperpath.message.trace import received_line
 from paperpath.protocol.smtp_server import (
@@ -31,6 +32,7 @@ from paperpath.receive.gatherer import Gatherer
 from paperpath.receive.recipients import Recipients, Verdict
 from paperpath.receive.service import Service
 from paperpath.receive.sessions import Sessions
+from paperpath.receive.terms import judge
 from paperpath.system.clock import now
 from paperpath.telemetry.events import MessageRefused, ProcessBroken, SessionClosed, StorageFull
 from paperpath.wire.intake import Accepted, NotAccepted, Submit
@@ -65,6 +67,7 @@ class Session(asyncio.Protocol):
         "_service_name",
         "_sessions",
         "_started",
+        "_terms",
         "_ticket",
         "_transport",
         "last_input",
@@ -79,6 +82,7 @@ class Session(asyncio.Protocol):
         self._handling = self._paused = self._choked = self._input_ended = False
         self._messages = self._recipients = self._ticket = 0
         self._progress_at = _PROGRESS_BYTES
+        self._terms: MessageTerms | None = None
         self.result = "closed"
 
     # The connection
@@ -228,7 +232,15 @@ class Session(asyncio.Protocol):
             if not self._choked:
                 self._transport.resume_reading()
 
-    def _sender(self, _event: SenderGiven) -> None:
+    def _sender(self, event: SenderGiven) -> None:
+        self._terms = None
+        if event.asked is not None:
+            moment = int(now())
+            refusal = judge(event.asked, moment)
+            if refusal is not None:
+                self._refuse(refusal, None, "what MAIL asks for is beyond what is given here")
+                return
+            self._terms = event.asked.terms(moment)
         self._answer(replies.SENDER_OK)
 
     def _recipient(self, event: RecipientGiven) -> None:
@@ -290,6 +302,8 @@ class Session(asyncio.Protocol):
             origin=f"{self._service_name} {self._peer}",
             smtputf8=machine.smtputf8,
             attached=descriptor is not None,
+            terms=self._terms,
+            recipient_terms=machine.recipient_terms,
         )
         submitter.submit(submit, descriptor, self._submitted)
 

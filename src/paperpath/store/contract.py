@@ -24,6 +24,7 @@ from typing import Protocol
 
 import msgspec
 
+from paperpath.base.terms import MessageTerms, RecipientTerms
 from paperpath.wire.control import MessageView
 
 
@@ -53,6 +54,7 @@ class NewRecipient(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What deliveries are counted and limited by: a domain for `remote`, an account's name for `local`."""
     claimed: bool
     """Handed to a delivery agent as soon as this commit is done; a row so marked is born under way."""
+    terms: RecipientTerms | None = None
 
 
 class NewMessage(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -77,6 +79,9 @@ class NewMessage(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     That message's content may itself be shared, and may be a file.
     """
+    terms: MessageTerms | None = None
+    due: int = 0
+    """When its recipients become due; 0: at its birth."""
 
 
 class Claimed(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -93,6 +98,7 @@ class Claimed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     channel: str
     destination: str
     recipients: tuple["ClaimedRecipient", ...]
+    terms: MessageTerms | None = None
 
 
 class ClaimedRecipient(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -102,6 +108,7 @@ class ClaimedRecipient(msgspec.Struct, frozen=True, array_like=True, gc=False):
     address: bytes
     attempts: int
     """Attempts already made that were deferred."""
+    terms: RecipientTerms | None = None
 
 
 class Defer(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -114,6 +121,8 @@ class Defer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the attempt came to, for `paperpath queue why`."""
     counts: bool = True
     """False where no attempt was made (the agent was not there): the attempt counter stays."""
+    terms: RecipientTerms | None = None
+    """Where given, the recipient's terms from now on."""
 
 
 class Finish(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -190,7 +199,7 @@ class Store(Protocol):
         """
 
     def accept(self, messages: Sequence[NewMessage]) -> None:
-        """Store messages with their recipients, due at their birth.
+        """Store messages with their recipients, due at their birth or at the time that they name.
 
         A message may share the content of another in the same call that stands before it.  A file named here
         belongs to the store once the commit has returned, and to the caller until then.  Raises ContentGone.

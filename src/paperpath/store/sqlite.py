@@ -37,6 +37,7 @@ from paperpath.store.contract import (
 )
 from paperpath.store.sqlite_database import Database, Value
 from paperpath.store.sqlite_lines import Lines
+from paperpath.store.terms_column import message_terms, packed, recipient_terms
 from paperpath.system.files import make_folders_durably
 from paperpath.system.removal import remove_if_there
 from paperpath.wire.control import MessageView
@@ -177,25 +178,24 @@ class SqliteStore:
         return content
 
     def _add_messages(self, messages: Sequence[tuple[int, NewMessage]]) -> None:
-        self._database.each(
-            sql.ADD_MESSAGE,
-            [
-                (new.message, content, new.birth, new.smtputf8, new.origin, new.sender, new.trace)
-                for content, new in messages
-            ],
-        )
+        rows = []
+        for content, new in messages:
+            flags = new.birth, new.smtputf8
+            rows.append((new.message, content, *flags, new.origin, new.sender, new.trace, packed(new.terms)))
+        self._database.each(sql.ADD_MESSAGE, rows)
 
     def _add_recipients(self, messages: Sequence[NewMessage]) -> None:
         rows: list[tuple[Value, ...]] = []
         claimed = 0
         for new in messages:
-            message, birth = new.message, new.birth
+            message, due = new.message, new.due or new.birth
             if not new.recipients:
                 raise ValueError(f"message {message} has no recipient")
             for number, to in enumerate(new.recipients):
-                waits = None if to.claimed else self._lines.join(to.channel, to.destination, birth)
+                where = to.channel, to.destination
+                waits = None if to.claimed else self._lines.join(*where, due)
                 claimed += to.claimed
-                rows.append((message, number, waits, to.claimed, birth, to.channel, to.destination, to.address))
+                rows.append((message, number, waits, to.claimed, due, *where, to.address, packed(to.terms)))
         self._database.each(sql.ADD_RECIPIENT, rows)
         self._count(0, len(rows), claimed, 0)
 
@@ -214,12 +214,13 @@ class SqliteStore:
         if place is None or place[1] > now:
             return []
         rows = self._claimable(place[0], now, most, per_group)
-        taken = self._database.each(sql.CLAIM, [(message, number) for message, number, _, _ in rows])
+        taken = self._database.each(sql.CLAIM, [(message, number) for message, number, _, _, _ in rows])
         self._count(0, 0, taken, 0)
         self._lines.correct(channel, destination, *place)
         by_message: dict[int, list[ClaimedRecipient]] = {}
-        for message, number, address, attempts in rows:
-            by_message.setdefault(message, []).append(ClaimedRecipient(number, address, attempts))
+        for message, number, address, attempts, terms in rows:
+            recipient = ClaimedRecipient(number, address, attempts, recipient_terms(terms))
+            by_message.setdefault(message, []).append(recipient)
         return [
             group
             for message, recipients in by_message.items()
@@ -244,11 +245,11 @@ class SqliteStore:
         self, message: int, channel: str, destination: str, recipients: list[ClaimedRecipient], most: int
     ) -> Iterator[Claimed]:
         row = self._database.one(sql.CLAIMED_MESSAGE, (message,))
-        sender, trace, body, size, birth, smtputf8, file = row
-        most = _group_size(sender, most)
-        for start in range(0, len(recipients), most):
-            group = tuple(recipients[start : start + most])
-            yield Claimed(message, sender, trace, body, size, birth, bool(smtputf8), file, channel, destination, group)
+        sender, trace, body, size, birth, smtputf8, file, terms = row
+        head = message, sender, trace, body, size, birth, bool(smtputf8), file, channel, destination
+        step = _group_size(sender, most)
+        for start in range(0, len(recipients), step):
+            yield Claimed(*head, tuple(recipients[start : start + step]), message_terms(terms))
 
     # --- settle --------------------------------------------------------------------------------------------
 
@@ -304,7 +305,7 @@ class SqliteStore:
             channel, destination, held = found
             waits = None if held else self._lines.join(channel, destination, due)
             last = defer.last[:LAST_MOST]
-            self._database.run(sql.DEFER, (waits, due, defer.counts, last, message, number))
+            self._database.run(sql.DEFER, (waits, due, defer.counts, last, packed(defer.terms), message, number))
             self._count(0, 0, -1, 0)
             self._plain.pop(message, None)
             counted = texts.setdefault(message, {})

@@ -20,7 +20,7 @@ import apsw
 APPLICATION = 0x50617065
 """``PRAGMA application_id``: "Pape"."""
 
-VERSION = 1
+VERSION = 2
 """``PRAGMA user_version``: changes with the tables."""
 
 PAGE_BYTES = 4096
@@ -48,13 +48,13 @@ CREATE UNIQUE INDEX content_file ON content (file) WHERE file <> '';
 CREATE TABLE message (
     id INTEGER PRIMARY KEY, content INTEGER NOT NULL, birth INTEGER NOT NULL, held INTEGER NOT NULL DEFAULT 0,
     notes INTEGER NOT NULL DEFAULT 0, smtputf8 INTEGER NOT NULL, origin TEXT NOT NULL, sender BLOB NOT NULL,
-    trace BLOB NOT NULL
+    trace BLOB NOT NULL, terms BLOB
 ) STRICT;
 CREATE INDEX message_held ON message (held) WHERE held;
 CREATE TABLE recipient (
     message INTEGER NOT NULL, number INTEGER NOT NULL, waits INTEGER, claimed INTEGER NOT NULL,
     due INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, channel TEXT NOT NULL,
-    destination TEXT NOT NULL, address BLOB NOT NULL, last TEXT NOT NULL DEFAULT '',
+    destination TEXT NOT NULL, address BLOB NOT NULL, last TEXT NOT NULL DEFAULT '', terms BLOB,
     PRIMARY KEY (message, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX recipient_waits ON recipient (waits, due) WHERE waits IS NOT NULL;
@@ -74,11 +74,18 @@ CREATE TABLE total (
 INSERT INTO total VALUES (0, 0, 0, 0);
 """
 
+_UPGRADES = {
+    1: "ALTER TABLE message ADD COLUMN terms BLOB; ALTER TABLE recipient ADD COLUMN terms BLOB;",
+}
+"""What makes a file of each older version one of the next.  Another column changes the schema only, and no row."""
+
 ADD_CONTENT = "INSERT INTO content (id, refs, size, file, body) VALUES (?, 1, ?, ?, ?)"
-ADD_MESSAGE = "INSERT INTO message (id, content, birth, smtputf8, origin, sender, trace) VALUES (?, ?, ?, ?, ?, ?, ?)"
+ADD_MESSAGE = (
+    "INSERT INTO message (id, content, birth, smtputf8, origin, sender, trace, terms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 ADD_RECIPIENT = (
-    "INSERT INTO recipient (message, number, waits, claimed, due, channel, destination, address)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO recipient (message, number, waits, claimed, due, channel, destination, address, terms)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 ADD_HISTORY = "INSERT INTO history (message, line, at, text) VALUES (?, ?, ?, ?)"
 COUNT_NOTES = "UPDATE message SET notes = notes + ? WHERE id = ? RETURNING notes"
@@ -112,7 +119,8 @@ FIND_CLAIMED = (
     " WHERE r.message = ? AND r.number = ? AND r.claimed"
 )
 DEFER = (
-    "UPDATE recipient SET waits = ?, claimed = 0, due = ?, attempts = attempts + ?, last = ?"
+    "UPDATE recipient SET waits = ?, claimed = 0, due = ?, attempts = attempts + ?, last = ?,"
+    " terms = coalesce(?, terms)"
     " WHERE message = ? AND number = ?"
 )
 ALL_CLAIMED = "SELECT message, number, due, address, destination FROM recipient WHERE claimed"
@@ -126,13 +134,14 @@ DESTINATIONS_DUE = "SELECT id, channel, name, due FROM destination WHERE due <= 
 NEXT_DESTINATION = "SELECT id, channel, name, due FROM destination WHERE due > ? ORDER BY due LIMIT 1"
 
 CLAIMABLE = (
-    "SELECT r.message, r.number, r.address, r.attempts, m.sender FROM recipient r JOIN message m ON m.id = r.message"
+    "SELECT r.message, r.number, r.address, r.attempts, r.terms, m.sender"
+    " FROM recipient r JOIN message m ON m.id = r.message"
     " WHERE r.waits = ? AND r.due <= ? ORDER BY r.due, r.message, r.number LIMIT ?"
 )
 LAST_ID = "SELECT max(id) FROM message"
 CLAIM = "UPDATE recipient SET waits = NULL, claimed = 1 WHERE message = ? AND number = ?"
 CLAIMED_MESSAGE = (
-    "SELECT m.sender, m.trace, c.body, c.size, m.birth, m.smtputf8, c.file"
+    "SELECT m.sender, m.trace, c.body, c.size, m.birth, m.smtputf8, c.file, m.terms"
     " FROM message m JOIN content c ON c.id = m.content WHERE m.id = ?"
 )
 
@@ -161,8 +170,8 @@ ADD_TOTALS = (
 def prepare(database: apsw.Connection) -> int:
     """Take sole ownership, set up the connection, fill an empty file with tables; return the file's version.
 
-    A file of another version is left alone.  Raises what apsw raises; BusyError: another process has the
-    file.
+    A file of an older version becomes one of this; one of another is left alone.  Raises what apsw raises;
+    BusyError: another process has the file.
     """
     database.execute("PRAGMA locking_mode = EXCLUSIVE")
     database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
@@ -179,5 +188,9 @@ def prepare(database: apsw.Connection) -> int:
         database.execute(f"PRAGMA application_id = {APPLICATION}")
         database.execute(f"PRAGMA user_version = {VERSION}")
         version = VERSION
+    while version in _UPGRADES:
+        database.execute(_UPGRADES[version])
+        version += 1
+        database.execute(f"PRAGMA user_version = {version}")
     database.execute("COMMIT")
     return int(version)

@@ -4,6 +4,7 @@ recipient."""
 import msgspec
 
 from paperpath.base.outcome import Outcome
+from paperpath.base.terms import MessageTerms, RecipientTerms
 from paperpath.wire.accounts import Account
 from paperpath.wire.frame import Hello
 
@@ -16,6 +17,7 @@ class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
     address: bytes
     account: Account | None = None
     """For a local delivery, what `local` found for the address."""
+    terms: RecipientTerms | None = None
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True, tag="job", gc=False):
@@ -40,6 +42,8 @@ class Job(msgspec.Struct, frozen=True, array_like=True, tag="job", gc=False):
     """For `remote`: the fixed next hop from ``[routes]`` (``smtp://host:port``), or empty for MX look-up."""
     smtputf8: bool = False
     attached: bool = False
+    terms: MessageTerms | None = None
+    """What the sender asked for, to be passed on to a server that takes it."""
 
 
 class Forward(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -3,6 +3,7 @@ later."""
 
 import msgspec
 
+from paperpath.base.terms import MessageTerms, RecipientTerms
 from paperpath.wire.frame import Hello
 
 
@@ -28,6 +29,10 @@ class Submit(msgspec.Struct, frozen=True, array_like=True, tag="submit", gc=Fals
     """Where it came from, for the log: ``smtp 192.0.2.1``."""
     smtputf8: bool = False
     attached: bool = False
+    terms: MessageTerms | None = None
+    """What the sender asked for beside the delivery."""
+    recipient_terms: dict[int, RecipientTerms] = {}
+    """The same for recipients, by their place in ``recipients``; few have any."""
 
 
 class Accepted(msgspec.Struct, frozen=True, array_like=True, tag="accepted", gc=False):

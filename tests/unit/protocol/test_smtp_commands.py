@@ -36,7 +36,7 @@ from paperpath.protocol.smtp_refusals import (
         (b'FROM:<""@h>', SENDER_BAD),
         (b"FROM:<a\0@h>", SENDER_BAD),
         (b"FROM:<a@h\x01>", SENDER_BAD),
-        (b"FROM:<a@h> RET=HDRS", PARAMETER_UNKNOWN),
+        (b"FROM:<a@h> SOLICIT=x", PARAMETER_UNKNOWN),
         (b"FROM:<a@h> SIZE=1 SIZE=1", PARAMETER_SYNTAX),
         (b"FROM:<a@h> BODY", PARAMETER_SYNTAX),
         (b"FROM:<a@h> BODY=X", PARAMETER_SYNTAX),

@@ -319,6 +319,8 @@ def test_recipients_of_one_transaction_are_not_those_of_the_next() -> None:
 
 def test_extensions_can_be_added() -> None:
     config = ServerConfig(b"mx.test", 5, 1, (*CONFIG.extensions, b"STARTTLS"))
-    assert config.ehlo_reply.endswith(b"250-SIZE 5\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n"
-                                      b"250-CHUNKING\r\n250 STARTTLS\r\n")  # fmt: skip
+    assert config.ehlo_reply.endswith(
+        b"250-SIZE 5\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n"
+        b"250-CHUNKING\r\n250-DSN\r\n250-LIMITS RCPTMAX=1\r\n250 STARTTLS\r\n"
+    )
     assert ServerConfig(b"mx.test", 5, 1, ()).ehlo_reply == b"250 mx.test\r\n"

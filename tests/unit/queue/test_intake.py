@@ -5,7 +5,7 @@ import errno
 import os
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ import pytest
 
 from paperpath.base.ids import show_id
 from paperpath.base.limits import INLINE_CONTENT_BYTES
+from paperpath.base.terms import MessageTerms, RecipientTerms
 from paperpath.queue.contents import Contents
 from paperpath.queue.delivery import Deliveries, OnAdmitted
 from paperpath.queue.intake import Intake, check
@@ -45,10 +46,18 @@ class Inside:
     def new_message_id(self) -> int:
         return 1000 + len(self.admitted)
 
-    def admit(self, consignment: Consignment, recipients: tuple[bytes, ...], origin: str, done: OnAdmitted) -> None:
+    def admit(
+        self,
+        consignment: Consignment,
+        recipients: tuple[bytes, ...],
+        origin: str,
+        done: OnAdmitted,
+        recipient_terms: Mapping[int, RecipientTerms],
+    ) -> None:
         if self.defect is not None:
             raise self.defect
         self.admitted.append(consignment)
+        self.recipient_terms = recipient_terms
         done(self.trouble)
 
     def take(self, name: str, descriptor: int, size: int) -> None:
@@ -206,6 +215,17 @@ def test_content_that_cannot_be(changes: dict[str, Any]) -> None:
         {"recipients": (b"",)},
         {"recipients": (b"a\0b",)},
         {"sender": b"x" * 901},
+        {"terms": MessageTerms(returns="full")},
+        {"terms": MessageTerms(envelope_id=b"a=b")},
+        {"terms": MessageTerms(envelope_id=b"x" * 101)},
+        {"terms": MessageTerms(by_mode="T")},
+        {"terms": MessageTerms(hold="for;60\nX: y")},
+        {"terms": MessageTerms(priority=10)},
+        {"recipient_terms": {1: RecipientTerms("NEVER")}},
+        {"recipient_terms": {-1: RecipientTerms("NEVER")}},
+        {"recipient_terms": {0: RecipientTerms("NEVER,SUCCESS")}},
+        {"recipient_terms": {0: RecipientTerms(original=b"c@d.test")}},
+        {"recipient_terms": {0: RecipientTerms(original=b"rfc822;a b")}},
         {"trace": b"no line end"},
         {"size": 1},
         {"content": b"", "size": INLINE_CONTENT_BYTES, "attached": True},

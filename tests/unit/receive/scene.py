@@ -15,6 +15,7 @@ from paperpath.process.submitter import OnAnswer, Submitter
 from paperpath.receive.service import Service
 from paperpath.receive.session import Session
 from paperpath.receive.sessions import Sessions
+from paperpath.system.clock import now
 from paperpath.telemetry.log import Log
 from paperpath.wire.accounts import Account, Found, NotFound, Unknown
 from paperpath.wire.intake import Accepted, NotAccepted, Submit
@@ -167,6 +168,13 @@ class Scene:
     def open(self, peer: str = RELAY, service: str = "smtp") -> "Client":
         """Open a session; without a peer it comes over a Unix socket, from this process."""
         return Client(self, peer, service)
+
+    def open_authenticated(self) -> "Client":
+        """Open a session of a client that has logged in, under TLS."""
+        client = self.open(STRANGER)
+        client.session._machine.authenticated_at = int(now())
+        client.session._machine.secure = True
+        return client
 
 
 class Client:

@@ -11,8 +11,10 @@ import pytest
 
 from paperpath.base.limits import HOPS_MOST, INLINE_CONTENT_BYTES
 from paperpath.base.reply import Reply
+from paperpath.base.terms import MessageTerms, RecipientTerms
 from paperpath.receive import gatherer, replies
 from paperpath.receive.recipients import UNKNOWN_RECIPIENTS_MOST
+from paperpath.system.clock import now
 from paperpath.wire.intake import NotAccepted
 from tests.unit.receive.scene import ENVELOPE, MESSAGE, RELAY, SETTINGS, STRANGER, Client, Scene
 
@@ -51,6 +53,21 @@ async def test_message_is_handed_to_the_queue_and_accepted(scene: Scene, client:
     assert not scene.queue.withdrawn
 
 
+async def test_what_is_asked_for_goes_with_the_message(scene: Scene) -> None:
+    client = scene.open_authenticated()
+    asked = b"HOLDFOR=60 RET=HDRS ENVID=a+2Bb MT-PRIORITY=3"
+    client.send(b"EHLO client.test\r\nMAIL FROM:<a@client.test> %b\r\n" % asked, to("joe@here.test"))
+    client.send(b"RCPT TO:<joe@here.test> NOTIFY=DELAY,success ORCPT=rfc822;j+2B\r\nDATA\r\n", MESSAGE)
+    (submit,) = scene.queue.taken
+    assert submit.terms is not None
+    assert abs(submit.terms.hold_until - now() - 60) < 30
+    terms = msgspec.structs.replace(submit.terms, hold_until=0)
+    assert terms == MessageTerms("HDRS", b"a+2Bb", hold="for;60", priority=3)
+    assert submit.recipient_terms == {1: RecipientTerms("SUCCESS,DELAY", b"rfc822;j+2B")}
+    client.send(b"MAIL FROM:<a@client.test>\r\n", to("joe@here.test"), b"DATA\r\n", MESSAGE)
+    assert (scene.queue.taken[1].terms, scene.queue.taken[1].recipient_terms) == (None, {})
+
+
 async def test_message_that_comes_byte_by_byte_is_the_same(scene: Scene, client: Client) -> None:
     client.send(*(bytes([byte]) for byte in ENVELOPE + b"DATA\r\n" + MESSAGE + b"QUIT\r\n"))
     assert client.replies() == [*SAID, "354", "250 2.6.0", "221 2.0.0"]
@@ -72,6 +89,12 @@ def _plain(*parts: bytes) -> Callable[[Scene], Client]:
 def _relaying_denied(scene: Scene) -> Client:
     client = scene.open(STRANGER)
     client.send(ENVELOPE, to("x@there.test"))
+    return client
+
+
+def _hold_beyond(scene: Scene) -> Client:
+    client = scene.open_authenticated()
+    client.send(b"EHLO client.test\r\nMAIL FROM:<a@client.test> HOLDUNTIL=2001-01-01T00:00:00Z\r\n")
     return client
 
 
@@ -131,6 +154,7 @@ SCENARIOS: dict[str, Callable[[Scene], Client]] = {
     "RELAYING_DENIED": _relaying_denied,
     "SENDER_REFUSED": _plain(b"MAIL FROM:<bad@client.test>\r\n", to("joe@here.test")),
     "RECIPIENT_UNKNOWN_NOW": _directory_down,
+    "HOLD_BEYOND": _hold_beyond,
     "LOOPING": _plain(ENVELOPE, b"DATA\r\n", b"Received: x\r\n" * HOPS_MOST + MESSAGE),
     "TRY_LATER": _put_off(storage_full=False),
     "NO_ROOM": _put_off(storage_full=True),

@@ -30,6 +30,8 @@ def sample(kind: object) -> object:
         return Deferred("text") if Deferred in typing.get_args(kind) else sample(typing.get_args(kind)[0])
     if typing.get_origin(kind) is tuple:
         return (sample(typing.get_args(kind)[0]),)
+    if typing.get_origin(kind) is dict:
+        return {sample(typing.get_args(kind)[0]): sample(typing.get_args(kind)[1])}
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return kind(*(sample(field.type) for field in msgspec.structs.fields(kind)))
     assert isinstance(kind, type)
@@ -60,7 +62,7 @@ def test_a_frame_with_something_missing_or_wrong_is_refused(union: object, frame
         with pytest.raises(msgspec.ValidationError):
             msgspec.msgpack.decode(msgspec.msgpack.encode(whole[:required]), type=union)
     for at in range(1, len(whole)):
-        wrong = [*whole[:at], {"a": 1}, *whole[at + 1 :]]
+        wrong = [*whole[:at], {"a": "b"}, *whole[at + 1 :]]
         with pytest.raises(msgspec.ValidationError):
             msgspec.msgpack.decode(msgspec.msgpack.encode(wrong), type=union)
 
