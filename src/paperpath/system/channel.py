@@ -23,6 +23,10 @@ from paperpath.base.limits import FRAME_MOST_BYTES
 from paperpath.wire.frame import FrameBuffer, FrameError, encode
 
 _READ_BYTES = 256 * 1024
+_READ_VIEW = memoryview(bytearray(_READ_BYTES))
+"""Where every channel of this process reads to, and copies from: a buffer of this size for each read would come from
+the kernel, page by page, and go back to it."""
+_READ_INTO = (_READ_VIEW,)
 _TRUNCATED = int(socket.MSG_CTRUNC)
 """As a plain int: the enum's own ``&`` costs a microsecond a read."""
 _DESCRIPTORS_MOST = 16
@@ -150,7 +154,7 @@ class Channel:
 
     def _readable(self) -> None:
         try:
-            data, ancillary, flags, _ = self._sock.recvmsg(_READ_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
+            size, ancillary, flags, _ = self._sock.recvmsg_into(_READ_INTO, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -158,10 +162,10 @@ class Channel:
             return
         for _, _, raw in ancillary:
             self._descriptors.extend(struct.unpack(f"{len(raw) // 4}i", raw[: len(raw) // 4 * 4]))
-        if not data or flags & _TRUNCATED or len(self._descriptors) > _DESCRIPTORS_MOST:
-            self.close("ended by the other side" if not data else "too many descriptors")
+        if not size or flags & _TRUNCATED or len(self._descriptors) > _DESCRIPTORS_MOST:
+            self.close("ended by the other side" if not size else "too many descriptors")
             return
-        self._take(data)
+        self._take(bytes(_READ_VIEW[:size]))
 
     def _take(self, data: bytes) -> None:
         try:
