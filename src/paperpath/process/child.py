@@ -32,6 +32,9 @@ _EXIT_BROKEN = 111
 _COLLECT_AFTER = (20_000, 20, 50)
 """New objects before a collection, and collections before an older generation's: some hundred messages' worth."""
 _SYSTEM_FOLDERS = ("/etc", "/lib", "/lib64", "/usr/lib", "/usr/share/zoneinfo", "/run/systemd/resolve")
+_NULL = "/dev/null"
+"""What libuv keeps open, to have a descriptor to give up where there are no more; without it, it asks for every
+connection again."""
 
 S = TypeVar("S", bound=Common)
 S_contra = TypeVar("S_contra", bound=Common, contravariant=True)
@@ -161,5 +164,5 @@ def run_role(name: str, settings_type: type[S], make: Callable[[Log], Role[S]], 
 
 
 def _readable() -> tuple[str, ...]:
-    """Return what Python reads after its start: modules, libraries, the host's name service configuration."""
-    return (*filter(os.path.isabs, sys.path), sys.prefix, sys.base_prefix, *_SYSTEM_FOLDERS)
+    """Return what Python and its loop read after their start: modules, libraries, name service configuration."""
+    return (*filter(os.path.isabs, sys.path), sys.prefix, sys.base_prefix, *_SYSTEM_FOLDERS, _NULL)
