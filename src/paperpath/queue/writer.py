@@ -128,7 +128,8 @@ class Writer:
         if self._gathered or self._is_broken:
             return
         try:
-            self._store.rest()
+            if self._store.rest():
+                self._rest = self._loop.call_later(_REST_AFTER_S, self._rest_now)
         except StoreBroken as error:
             self._is_broken = True
             self._on_broken(str(error))

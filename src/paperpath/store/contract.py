@@ -192,10 +192,10 @@ class Store(Protocol):
         Raises StoreFull or StoreBroken from its end.
         """
 
-    def rest(self) -> None:
+    def rest(self) -> bool:
         """Use a moment without work for what need not be done while others wait; called outside transactions.
 
-        Raises StoreBroken.
+        Return whether another such moment could be used.  Raises StoreBroken.
         """
 
     def accept(self, messages: Sequence[NewMessage]) -> None:

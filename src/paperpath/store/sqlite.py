@@ -127,8 +127,9 @@ class SqliteStore:
         self._remove_unneeded()
         self._database.checkpoint_if_longer(sql.CHECKPOINT_AT_LAST_PAGES)
 
-    def rest(self) -> None:
+    def rest(self) -> bool:
         self._database.checkpoint_if_longer(sql.CHECKPOINT_PAGES)
+        return self._database.lengthen_log(sql.LOG_KEEP_BYTES, sql.LOG_STEP_BYTES)
 
     def _remove_unneeded(self) -> None:
         for name in self._unneeded:

@@ -12,6 +12,7 @@ import apsw
 
 from paperpath.store import sqlite_schema as schema
 from paperpath.store.contract import StoreBroken, StoreFull, StoreUnusable
+from paperpath.system.growing import grow
 
 Value = int | str | bytes | None
 Values = Sequence[Value] | Mapping[str, Value]
@@ -131,6 +132,18 @@ class Database:
             raise self._break(error) from error
         except apsw.Error:  # full, busy: the commit before it stands, so nothing may be said to have failed
             pass
+
+    def lengthen_log(self, size: int, step: int) -> bool:
+        """Make the log file up to ``step`` bytes longer, to ``size`` at the most; return whether it is still shorter.
+
+        SQLite does not see it: it knows which frames are its own, at a recovery too, and zeros are none.
+        """
+        if self._connection is None or self._trouble:
+            return False
+        try:
+            return grow(f"{self._path}-wal", size, step)
+        except OSError as error:
+            raise self._break(error) from error
 
     def _note_log_pages(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
         self._log_pages = pages

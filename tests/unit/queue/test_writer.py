@@ -20,7 +20,7 @@ class Memory:
         self.trouble: Callable[[list[str]], None] = lambda _: None
         """Called before each commit with what it holds; raises what the commit is to end with."""
         self.closed = False
-        self.rested = False
+        self.rests = 0
         self._open: list[str] = []
 
     @contextmanager
@@ -43,8 +43,9 @@ class Memory:
             self.note(f"settle {message}")
         return [finish.message for finish in finishes]
 
-    def rest(self) -> None:
-        self.rested = True
+    def rest(self) -> bool:
+        self.rests += 1
+        return self.rests < 3
 
     def close(self) -> None:
         self.closed = True
@@ -265,11 +266,17 @@ async def test_stopping_delivers_the_last_answers() -> None:
     assert not scene.broken.done()
 
 
-async def test_store_rests_when_nothing_is_asked(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_store_rests_when_nothing_is_asked_as_often_as_it_wants(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "_REST_AFTER_S", 0.0)
+    scene = Scene()
+    while scene.store.rests < 3:
+        await asyncio.sleep(0)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert scene.store.rests == 3
     scene.accept(1)
     await scene.durable()
-    while not scene.store.rested:
+    while scene.store.rests < 4:
         await asyncio.sleep(0)
 
 

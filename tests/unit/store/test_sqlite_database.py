@@ -1,5 +1,6 @@
 """What can go wrong with the file, the disk and the lock, and what is made of it."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from paperpath.store import sqlite_schema
+from paperpath.store import sqlite_database, sqlite_schema
 from paperpath.store.contract import Finish, NewMessage, NewRecipient, StoreBroken, StoreFull, StoreUnusable
 from paperpath.store.sqlite import SqliteStore
 from tests.crash.store_disk import Act, Disk
@@ -156,6 +157,58 @@ def test_a_shorter_log_is_copied_when_there_is_nothing_else_to_do(
     assert disk.acts[-1] == Act(LOG, "sync")
     store.rest()
     assert disk.acts[-1] == Act("queue.sqlite", "sync")
+
+
+@pytest.fixture
+def short_log(monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(sqlite_schema, "LOG_KEEP_BYTES", 256 * 1024)
+    monkeypatch.setattr(sqlite_schema, "LOG_STEP_BYTES", 50 * 1024)
+    return 256 * 1024
+
+
+def test_the_log_is_made_longer_when_there_is_nothing_else_to_do(
+    store: SqliteStore, tmp_path: Path, short_log: int
+) -> None:
+    accept(store, new(1))
+    log = tmp_path / LOG
+    before = log.stat().st_size
+    assert store.rest()
+    assert log.stat().st_size == before + 50 * 1024
+    while store.rest():
+        pass
+    assert log.stat().st_size == short_log
+    accept(store, new(2, 50_000))
+    assert log.stat().st_size == short_log
+
+
+@pytest.mark.parametrize("commits", [0, 1, 5])
+def test_what_follows_in_a_longer_log_is_no_mail(
+    store: SqliteStore, tmp_path: Path, short_log: int, commits: int
+) -> None:
+    """As a power cut leaves it: the files as they are, with nobody having closed them."""
+    while store.rest():
+        pass
+    for number in range(commits):
+        accept(store, new(number + 1, 30_000))
+    after = tmp_path / "after"
+    after.mkdir()
+    for name in ("queue.sqlite", LOG):
+        shutil.copy(tmp_path / name, after / name)
+    reopened = SqliteStore(str(after))
+    reopened.open(NOW)
+    assert ids(reopened) == list(range(1, commits + 1))
+    reopened.close()
+
+
+def test_a_log_that_cannot_be_made_longer_breaks_the_store(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: str, size: int, step: int) -> bool:
+        raise OSError(5, "lies")
+
+    monkeypatch.setattr(sqlite_database, "grow", broken)
+    with pytest.raises(StoreBroken):
+        store.rest()
+    with pytest.raises(StoreBroken):
+        ids(store)
 
 
 def test_a_commit_is_synced_and_one_that_changes_nothing_is_not_written(store: SqliteStore, disk: Disk) -> None:
