@@ -20,6 +20,9 @@ Told = tuple[tuple[str, ...], bool | None]
 
 def tell_account(config: "Config", address: bytes, find_user: FindUser) -> Told:
     """Return what becomes of mail for ``address``, which is local by routing."""
+    from paperpath.cli.explain_alias import tell_alias
+    from paperpath.config.users import ALIAS_USER
+
     local = split(address)[0]
     if not local:
         return ("empty local part: the mail is thrown away",), True
@@ -34,6 +37,9 @@ def tell_account(config: "Config", address: bytes, find_user: FindUser) -> Told:
         f'{found.user}: system account, user id {found.uid}, home {found.home}, dash "{show(found.dash)}", '
         f'extension "{show(found.extension)}"'
     )
+    if found.user == ALIAS_USER and config.local.aliases and not _has_file(found):
+        told = tell_alias(config, found.extension + b"@" + split(address)[1])
+        return (*lines, *_missing(found, None), *told[0]), told[1]
     delivery, exists = _delivery(config, found)
     return (*lines, *delivery), exists
 
@@ -50,7 +56,7 @@ def _owner(config: "Config", local: bytes, find_user: FindUser, lines: list[str]
         lines.append("users/cdb assigns it to nobody")
     lines += _tried(local, find_user)
     found = getpw(local, find_user)
-    if found is None and config.qmail.home:
+    if found is None and (config.qmail.home or config.local.aliases):
         raise ValueError(f"there is no user {ALIAS_USER}")
     if found is not None and found.user == ALIAS_USER:
         lines.append("belongs to no account: the alias user's")
@@ -94,16 +100,36 @@ def _delivery(config: "Config", found: "Assignment") -> Told:
     except OSError as error:
         return (f"mail waits: home {found.home}: {error.strerror}",), None
     default = config.local.default_delivery.encode()
+    otherwise = f"{_forward_note(config, found.home)}[local] default_delivery"
     missing = tuple(_missing(found, chosen.name if chosen else None))
     if chosen is None and found.dash:
         return (*missing, "no file for this extension: refused at RCPT"), False
     if chosen is None:
-        return (*missing, "no file: [local] default_delivery", *_instructions(parse(default), found.home)), True
+        return (*missing, f"no file: {otherwise}", *_instructions(parse(default), found.home)), True
     if not chosen.content:
         lines = _instructions(parse(default), found.home)
-        return (*missing, f"{show(chosen.name)}: followed; empty: [local] default_delivery", *lines), True
+        return (*missing, f"{show(chosen.name)}: followed; empty: {otherwise}", *lines), True
     lines = _instructions(parse(chosen.content, forward_only=chosen.forward_only), found.home)
     return (*missing, f"{show(chosen.name)}: followed{_default_part(found, chosen.name)}", *lines), True
+
+
+def _forward_note(config: "Config", home: str) -> str:
+    """Return what is followed before the default delivery."""
+    path = os.path.join(home, ".forward")
+    if config.local.forward_files == "ignored" or not os.path.isfile(path):
+        return ""
+    return f"{path} is followed, and where it names the account itself, or nobody: "
+
+
+def _has_file(found: "Assignment") -> bool:
+    """Tell whether a dot-qmail file comes before the aliases; one that cannot be looked at is told of elsewhere."""
+    from paperpath.delivery.choice import choose
+    from paperpath.delivery.errand import Refused
+
+    try:
+        return choose(found.home, found.dash, found.extension) is not None
+    except Refused:
+        return True
 
 
 def _missing(found: "Assignment", chosen: bytes | None) -> Iterator[str]:

@@ -93,6 +93,7 @@ class Checker:
         return msgspec.structs.replace(
             local,
             domains=self._domains("local", local.domains),
+            aliases=self._absolute(local.aliases) if local.aliases else "",
             default_domain=self._domain_or_none("local.default_domain", local.default_domain),
             percent_hack=self._each("local.percent_hack", local.percent_hack, domain_name, _DOMAIN),
         )

@@ -104,6 +104,14 @@ class Control:
             found = self.read_line("me")
         return literal if found is None else found
 
+    def completion(self, me: bytes) -> tuple[bytes, bytes, bytes]:
+        """Return what completes addresses: the default host, the default domain, and what ``+`` stands for.
+
+        Each is ``me`` where no file says it.
+        """
+        host, domain, plus = (self.read_line(name) for name in ("defaulthost", "defaultdomain", "plusdomain"))
+        return me if host is None else host, me if domain is None else domain, me if plus is None else plus
+
     def number(self, name: str) -> int:
         """Return one of ``NUMBERS``."""
         found = self.read_int(name, NUMBERS[name])

@@ -42,6 +42,7 @@ def parse_values(text: str) -> dict[str, str]:
 
 def from_toml(table: "dict[str, Any]", folder: str) -> dict[str, str]:
     """Return the values of a configuration that lies in ``folder``.  Raises KeyError and ValueError."""
+    aliases = table.get("local", {}).get("aliases", "")
     paths, qmail_home = table.get("paths", {}), table.get("qmail", {}).get("home", "")
     size = _bytes(table.get("receive", {}).get("message_size", DEFAULT_MESSAGE_SIZE_BYTES))
     return {
@@ -49,6 +50,7 @@ def from_toml(table: "dict[str, Any]", folder: str) -> dict[str, str]:
         "run": os.path.join(folder, paths.get("run", DEFAULT_RUN)),
         "state": os.path.join(folder, paths.get("state", DEFAULT_STATE)),
         "qmail_home": qmail_home,
+        "aliases": os.path.join(folder, aliases) if aliases else "",
         "message_size": str(QMAIL_SIZE_BYTES if qmail_home else size),
     }
 
@@ -75,6 +77,7 @@ def write_values(config: "Config", file: str) -> None:
         "run": config.paths.run,
         "state": config.paths.state,
         "qmail_home": config.qmail.home,
+        "aliases": config.local.aliases,
         "message_size": str(injected_size_bytes(config)),
     }
     if any("\n" in value for value in values.values()):

@@ -59,6 +59,23 @@ class Local(Section, frozen=True, kw_only=True):
     default_domain: Annotated[
         str, _about("Domain of recipients that come without one (qmail's ``envnoathost``); empty means ``hostname``.")
     ] = ""
+    aliases: Annotated[
+        str,
+        _about(
+            "File of aliases as sendmail has them, for addresses that belong to no account and that no dot-qmail file "
+            "of the `alias` user handles. What counts is the table beside it, with ``.cdb`` behind its name: "
+            "`newaliases` makes it. Programs in it run as that user. Empty: none.",
+            reason="accounts come first, as with fastforward on a qmail host",
+        ),
+    ] = ""
+    forward_files: Annotated[
+        Literal["ignored", "followed"],
+        _about(
+            "Whether ``.forward`` in the home of an account without a dot-qmail file is followed, as dot-forward does: "
+            "addresses and programs, and the account's own name for the default delivery besides.",
+            reason="a qmail host asks for it in its default delivery, and would not expect it elsewhere",
+        ),
+    ] = "ignored"
     percent_hack: Annotated[
         tuple[str, ...], _about("Domains in which ``a%b@domain`` means ``a@b`` (qmail's ``percenthack``).")
     ] = ()

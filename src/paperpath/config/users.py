@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from paperpath.base.cdb import Cdb
+from paperpath.config.cdb_file import CdbFile
 from paperpath.system.users import User, find_user
 
 FindUser = Callable[[str], User | None]
@@ -25,7 +26,6 @@ _NAME_MOST_BYTES = 31
 _NAME = re.compile(rb"[!-.0-9;-~]{1,%d}" % _NAME_MOST_BYTES)
 """Printable ASCII, without what a path or a line of the user database is made of."""
 
-_CDB_MOST_BYTES = 256 * 1024 * 1024
 _IDS_END = (1 << 32) - 1
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR}
 
@@ -47,31 +47,15 @@ class Assignments:
     """`users/cdb` of a qmail home, read again when it was replaced."""
 
     def __init__(self, home: str) -> None:
-        self._path = home + "/users/cdb"
-        self._state: tuple[int, int, int] | None = None
-        self._cdb = Cdb(bytes(2048))
+        self._file = CdbFile(home + "/users/cdb")
 
     def find(self, local: bytes) -> Assignment | None:
         """Return what is assigned to a local part, or None, also where there is no such file.
 
         Raises OSError, and ValueError where the file is not what qmail-newu writes: both are temporary.
         """
-        try:
-            found = os.stat(self._path)
-        except FileNotFoundError:
-            return None
-        state = (found.st_mtime_ns, found.st_ino, found.st_size)
-        if state != self._state:
-            self._cdb, self._state = self._read(), state
-        return assigned(self._cdb, local)
-
-    def _read(self) -> Cdb:
-        # Not mapped: a file that somebody cuts short would then kill this process.
-        with open(self._path, "rb") as file:
-            data = file.read(_CDB_MOST_BYTES + 1)
-        if len(data) > _CDB_MOST_BYTES:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), self._path)
-        return Cdb(data)
+        table = self._file.load()
+        return None if table is None else assigned(table, local)
 
 
 def assigned(table: Cdb, local: bytes) -> Assignment | None:

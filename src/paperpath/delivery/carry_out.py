@@ -6,9 +6,10 @@ instructions' own risk, as it is with qmail.  Forwards come last and all togethe
 
 import os
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from paperpath.base.address import split
 from paperpath.base.limits import ADDRESS_MOST_BYTES, RECIPIENTS_MOST
 from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
 from paperpath.delivery import maildir
@@ -23,12 +24,13 @@ from paperpath.delivery.dotqmail import (
     Mbox,
     Program,
 )
-from paperpath.delivery.environment import environment
+from paperpath.delivery.environment import environment, from_line
 from paperpath.delivery.errand import Done, Message, Refused
+from paperpath.delivery.forwarding import Follow, FollowAliases, FollowForward
 from paperpath.delivery.mbox import mbox_pieces
 from paperpath.delivery.output import shown
 from paperpath.delivery.plan import Plan
-from paperpath.message.trace import delivered_to
+from paperpath.message.trace import delivered_to, return_path
 from paperpath.system.appending import NotLocked, append_durably
 from paperpath.system.programs import Ended
 from paperpath.wire.delivery import Forward
@@ -89,10 +91,11 @@ class _Run:
         self._plan, self._message, self._tools = plan, message, tools
         self.files = self._programs = 0
         self._addresses: list[bytes] = []
+        self._of_aliases: tuple[Forward, ...] = ()
         self._output = b""
         self._sender: bytes | None = None
 
-    def do(self, instruction: Instruction) -> bool:
+    def do(self, instruction: Instruction | Follow) -> bool:
         """Carry out one instruction; True where it says that those behind it are to be left alone.
 
         Raises Refused where it failed.
@@ -104,9 +107,12 @@ class _Run:
             case Mbox():
                 self.files += 1
                 self._into_mbox(instruction)
-            case Program():
-                self._programs += 1
-                return self._through_program(instruction)
+            case Program(command=command):
+                return self._through_program(command, self._message).status == _STOP_HERE
+            case FollowForward():
+                return self._follow_forward(instruction)
+            case FollowAliases():
+                self._follow_aliases(instruction)
             case Address(address=address):
                 self._addresses.append(address)
             case Forbidden(outcome=outcome):
@@ -118,7 +124,8 @@ class _Run:
     def done(self) -> Done:
         """Return the outcome of a run that came to its end."""
         forwards = self._forwards()
-        summary = b"did %d+%d+%d" % (self.files, len(self._addresses), self._programs)
+        addresses = len(self._addresses) + sum(len(forward.recipients) for forward in self._of_aliases)
+        summary = b"did %d+%d+%d" % (self.files, addresses, self._programs)
         return Done(Delivered(shown(self._output, summary)), forwards)
 
     def with_output(self, outcome: Outcome) -> Outcome:
@@ -146,8 +153,42 @@ class _Run:
         except OSError as error:
             raise Refused(maildir.not_written("mailbox", error)) from None
 
-    def _through_program(self, instruction: Program) -> bool:
+    def _follow_forward(self, instruction: FollowForward) -> bool:
+        """Carry out a .forward; True where the mail is delivered by it alone."""
+        found = instruction.read(os.fsencode(self._plan.account.user), split(self._message.recipient)[1])
+        for command in found.programs:
+            self._piped(command)
+        self._addresses += found.addresses
+        return found.goes_elsewhere
+
+    def _follow_aliases(self, instruction: FollowAliases) -> None:
         message, account = self._message, self._plan.account
+        recipient = account.extension + b"@" + split(message.recipient)[1]
+        sender, addresses = instruction.expand(recipient, message.sender, self._of_alias)
+        self._of_aliases = self._forward(sender, addresses)
+
+    def _of_alias(self, command: bytes) -> None:
+        """Run a program of an alias; its mark says how it wants the message."""
+        if command[:1] == b"!":
+            self._piped(command[1:])
+        else:
+            self._must_succeed(self._through_program(command[1:], self._message))
+
+    def _piped(self, command: bytes) -> None:
+        """Feed the message to a program as sendmail does, with the lines before it that an mbox has."""
+        message, now = self._message, self._tools.now()
+        lines = from_line(message.sender, now) + return_path(message.sender) + delivered_to(message.recipient)
+        self._must_succeed(self._through_program(command, replace(message, trace=lines + message.trace)))
+
+    def _must_succeed(self, ended: Ended) -> None:
+        """Refuse a program's 99: it is no dot-qmail line, with others behind it."""
+        if ended.status:
+            raise Refused(Deferred(f"The program ended with exit code {ended.status}."))
+
+    def _through_program(self, command: bytes, message: Message) -> Ended:
+        """Run a program to its good end.  Raises Refused for any other."""
+        self._programs += 1
+        account = self._plan.account
         variables = environment(
             user=os.fsencode(account.user),
             home=os.fsencode(account.home),
@@ -160,27 +201,29 @@ class _Run:
         )
         told = {**self._tools.environment, **variables}
         try:
-            ended = self._tools.run_program(instruction.command, account.home, told, message)
+            ended = self._tools.run_program(command, account.home, told, message)
         except OSError as error:
             raise Refused(Deferred(f"Unable to run the program: {error.strerror}.", code="3.0")) from None
         self._output += ended.output or b""
         outcome = judge(ended)
         if outcome is not None:
             raise Refused(outcome)
-        return ended.status == _STOP_HERE
+        return ended
 
     def _forwards(self) -> tuple[Forward, ...]:
         if not self._addresses:
-            return ()
-        if len(self._addresses) > RECIPIENTS_MOST:
-            raise Refused(Deferred("The .qmail file has too many forward addresses.", code="3.0"))
-        if any(len(address) > ADDRESS_MOST_BYTES for address in self._addresses):
-            raise Refused(Failed("The .qmail file has a forward address that is too long.", code="1.3"))
-        message = self._message
-        trace = delivered_to(message.recipient) + message.trace
+            return self._of_aliases
+        return (*self._of_aliases, *self._forward(self._new_sender(), self._addresses))
+
+    def _forward(self, sender: bytes, addresses: Sequence[bytes]) -> tuple[Forward, ...]:
+        if len(addresses) > RECIPIENTS_MOST:
+            raise Refused(Deferred("The message is to be forwarded to too many addresses.", code="3.0"))
+        if any(len(address) > ADDRESS_MOST_BYTES for address in addresses):
+            raise Refused(Failed("The message is to be forwarded to an address that is too long.", code="1.3"))
+        trace = delivered_to(self._message.recipient) + self._message.trace
         # An empty address is nobody's, and its mail is thrown away (qmail-lspawn).
-        addresses = tuple(address for address in self._addresses if address)
-        return (Forward(self._new_sender(), addresses, trace),) if addresses else ()
+        recipients = tuple(address for address in addresses if address)
+        return (Forward(sender, recipients, trace),) if recipients else ()
 
     def _new_sender(self) -> bytes:
         if self._sender is None:

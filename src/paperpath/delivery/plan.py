@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from paperpath.base.dotqmail_names import default_part
 from paperpath.base.outcome import Deferred, Failed
+from paperpath.config.users import ALIAS_USER
 from paperpath.delivery.checks import check_home
 from paperpath.delivery.choice import choose
 from paperpath.delivery.dotqmail import Address, Comment, Forbidden, Instruction, ListSwitch, Maildir, parse
 from paperpath.delivery.errand import Refused
+from paperpath.delivery.forwarding import NOTHING_BESIDES, Besides, Follow, FollowAliases
 from paperpath.wire.accounts import Account
 
 _NO_MAILBOX = (Forbidden(b"", Failed("Sorry, no mailbox here by that name.", code="1.1")),)
@@ -26,7 +28,7 @@ class Plan:
     """The instructions for an account, in order."""
 
     account: Account
-    instructions: tuple[Instruction, ...]
+    instructions: tuple[Instruction | Follow, ...]
     default_part: bytes | None = None
     """What the ``default`` in the file's name stands for."""
 
@@ -56,7 +58,7 @@ def plan_mailbox(account: Account) -> Plan:
     return Plan(account, _MAILBOX)
 
 
-def plan_account(account: Account, default_delivery: bytes) -> Plan:
+def plan_account(account: Account, default_delivery: bytes, besides: Besides = NOTHING_BESIDES) -> Plan:
     """Return the plan for a system account, by its dot-qmail file.
 
     ``default_delivery`` is the content of the file that counts where an account has none.  Raises Refused for a
@@ -64,21 +66,31 @@ def plan_account(account: Account, default_delivery: bytes) -> Plan:
     that loops comes to its end before that is looked at.
     """
     _check_home(account.home)
-    return plan_unchecked(account, default_delivery)
+    return plan_unchecked(account, default_delivery, besides)
 
 
-def plan_unchecked(account: Account, default_delivery: bytes) -> Plan:
+def plan_unchecked(account: Account, default_delivery: bytes, besides: Besides = NOTHING_BESIDES) -> Plan:
     """Return the same without a look at the home."""
     try:
         chosen = choose(account.home, account.dash, account.extension)
+        if chosen is None and account.dash:
+            return _plan_without_file(account, besides)
+        if chosen is None or not chosen.content:
+            instructions = (*besides.forward_file(account.home), *_parse_default(default_delivery))
+        else:
+            instructions = parse(chosen.content, forward_only=chosen.forward_only)
     except Refused as refused:
         return Plan(account, (Forbidden(b"", refused.outcome),))
-    if chosen is None:
-        return Plan(account, _NO_MAILBOX if account.dash else _parse_default(default_delivery))
-    part = default_part(account.dash, account.extension, chosen.name)
-    if not chosen.content:
-        return Plan(account, _parse_default(default_delivery), part)
-    return Plan(account, parse(chosen.content, forward_only=chosen.forward_only), part)
+    part = default_part(account.dash, account.extension, chosen.name) if chosen else None
+    return Plan(account, instructions, part)
+
+
+def _plan_without_file(account: Account, besides: Besides) -> Plan:
+    """Return the plan for an extension that no dot-qmail file handles."""
+    if besides.aliases is None or account.user != ALIAS_USER:
+        return Plan(account, _NO_MAILBOX)
+    # As if ~alias/.qmail-default said it: the whole extension is what `default` stands for.
+    return Plan(account, (FollowAliases(besides.aliases),), account.extension)
 
 
 def _check_home(home: str) -> None:

@@ -85,5 +85,4 @@ def defaults() -> tuple[bytes, bytes, bytes]:
             me = os.fsencode(find_places().hostname)
         except NoConfiguration:
             me = b"me"
-    host, domain, plus = (control.read_line(name) for name in ("defaulthost", "defaultdomain", "plusdomain"))
-    return me if host is None else host, me if domain is None else domain, me if plus is None else plus
+    return control.completion(me)

@@ -5,13 +5,9 @@ import os
 from paperpath.inject import preline
 from paperpath.inject.command import PERMANENT, TEMPORARY, Usage, blame, defaults, fatal, options, say, usage
 from paperpath.inject.queueing import enqueue, limit_bytes
+from paperpath.message.forward_file import BadForwardFile, ForwardFile, read_forward_file
 from paperpath.message.rewriting import Rewriter
-from paperpath.message.rfc822 import ATOM, Unparsable, lex, rewrite_addresses, unquote
 from paperpath.system import injection
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from paperpath.message.rfc822 import Token
 
 _DONE_HERE = 99
 """Tells qmail-local that the instructions that follow are not to be carried out."""
@@ -26,17 +22,6 @@ class Stop(Exception):
     def __init__(self, code: int, text: str = "") -> None:
         super().__init__(text)
         self.code, self.text = code, text
-
-
-class Instructions:
-    """What a file says."""
-
-    __slots__ = ("addresses", "is_delivered_here", "programs")
-
-    def __init__(self) -> None:
-        self.addresses: list[bytes] = []
-        self.programs: list[bytes] = []
-        self.is_delivered_here = False
 
 
 def main(argv: list[str]) -> int:
@@ -54,17 +39,20 @@ def main(argv: list[str]) -> int:
     if missing:
         return fatal("dot-forward", f"{missing[0].decode()} not set", PERMANENT)
     try:
-        found = read(_first(words), Rewriter(*defaults()))
+        environment = os.environb
+        rewriter = Rewriter(*defaults())
+        found = read_forward_file(_first(words), rewriter, environment[b"USER"], environment[b"HOST"])
         if for_show:
             _show(found)
         else:
             _carry_out(found)
     except Stop as stop:
         return fatal("dot-forward", stop.text, stop.code) if stop.text else stop.code
+    except BadForwardFile as error:
+        return fatal("dot-forward", str(error), TEMPORARY)
     except OSError as error:
         return fatal("dot-forward", blame(error), TEMPORARY)
-    elsewhere = found.addresses or found.programs
-    return _DONE_HERE if elsewhere and not found.is_delivered_here else 0
+    return _DONE_HERE if found.goes_elsewhere else 0
 
 
 def _first(paths: list[bytes]) -> bytes:
@@ -78,49 +66,7 @@ def _first(paths: list[bytes]) -> bytes:
     return b""
 
 
-def read(text: bytes, rewriter: Rewriter) -> Instructions:
-    """Return what a .forward says.  Raises Stop where it cannot be understood: it may be mended before mail is lost."""
-    found = Instructions()
-    for line in text.split(b"\n"):
-        if line.startswith(b"#"):
-            continue
-        try:
-            for address in _addresses(line):
-                _take(found, address, rewriter)
-        except Unparsable:
-            raise Stop(TEMPORARY, f"unable to parse this line: {line.decode('utf-8', 'replace')}") from None
-    return found
-
-
-def _addresses(line: bytes) -> "list[list[Token]]":
-    """Return the addresses of a line, each from right to left.  Raises Unparsable."""
-    found: list[list[Token]] = []
-    tokens = lex(line)
-    if any(kind in {":", ";"} for kind, _ in tokens):
-        raise Unparsable("a group")
-    rewrite_addresses([(ATOM, b"to"), (":", b""), *tokens], lambda address: found.append(address[:]))
-    return found[::-1]
-
-
-def _take(found: Instructions, address: "list[Token]", rewriter: Rewriter) -> None:
-    """Note an address, its tokens from right to left.  Raises Unparsable."""
-    raw = unquote(address[::-1])
-    has_at = any(kind == "@" for kind, _ in address)
-    user, host = os.environb[b"USER"], os.environb[b"HOST"]
-    if not raw:
-        return
-    if not has_at and raw.startswith(b"|"):
-        found.programs.append(raw[1:])
-    elif not has_at and raw.startswith(b"/"):
-        raise Unparsable("a file")
-    elif raw.lower() == (user + b"@" + host if has_at else user).lower():
-        found.is_delivered_here = True
-    else:
-        rewriter.rewrite(address)
-        found.addresses.append(rewriter.envelope(address))
-
-
-def _show(found: Instructions) -> None:
+def _show(found: ForwardFile) -> None:
     lines = [b"run |" + program for program in found.programs]
     lines += [b"from <" + os.environb[b"NEWSENDER"] + b">"] if found.addresses else []
     lines += [b"to <" + address + b">" for address in found.addresses]
@@ -128,7 +74,7 @@ def _show(found: Instructions) -> None:
     injection.write_all(1, b"".join([line + b"\n" for line in lines]))
 
 
-def _carry_out(found: Instructions) -> None:
+def _carry_out(found: ForwardFile) -> None:
     """Run the programs, then forward.  Raises Stop and OSError."""
     environment = os.environb
     lines = environment[b"UFLINE"] + environment[b"RPLINE"] + environment[b"DTLINE"]

@@ -2,6 +2,7 @@
 
 from paperpath.base.cdb import build
 from paperpath.inject.command import TEMPORARY, blame, defaults, fatal
+from paperpath.inject.places import NoConfiguration, find_places
 from paperpath.message.rfc822 import ATOM, COMMENT, LITERAL, QUOTE, Unparsable, lex, unquote
 
 TYPE_CHECKING = False
@@ -41,8 +42,11 @@ class Defaults:
 
 
 def main(argv: list[str]) -> int:
-    """Make FILE.cdb of the file named, else of /etc/aliases; return 0, or 111: then the old one is in place."""
-    file = argv[1] if len(argv) > 1 else _FILE
+    """Make FILE.cdb of the file named, else of the one that the service uses, else of /etc/aliases.
+
+    Returns 0, or 111: then the old one is in place.
+    """
+    file = argv[1] if len(argv) > 1 else _configured() or _FILE
     from paperpath.system.files import write_file_durably
 
     try:
@@ -54,6 +58,13 @@ def main(argv: list[str]) -> int:
     except ValueError as error:
         return fatal("newaliases", str(error), TEMPORARY)
     return 0
+
+
+def _configured() -> str:
+    try:
+        return find_places().aliases
+    except NoConfiguration:
+        return ""
 
 
 def records(text: bytes, completion: Defaults) -> "Iterator[tuple[bytes, bytes]]":

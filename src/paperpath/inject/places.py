@@ -17,12 +17,13 @@ class NoConfiguration(Exception):
 class Places:
     """What injecting programs know of the server."""
 
-    __slots__ = ("hostname", "qmail_home", "run", "size_most_bytes", "state")
+    __slots__ = ("aliases", "hostname", "qmail_home", "run", "size_most_bytes", "state")
 
     def __init__(self, values: dict[str, str]) -> None:
         self.hostname = values["hostname"]
         self.run, self.state = values["run"], values["state"]
         self.qmail_home = values["qmail_home"]
+        self.aliases = values.get("aliases", "")
         self.size_most_bytes = int(values["message_size"])
 
     @property

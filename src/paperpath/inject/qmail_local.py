@@ -13,6 +13,7 @@ from paperpath.delivery.carry_out import Tools, carry_out
 from paperpath.delivery.checks import check_home, check_loop
 from paperpath.delivery.dotqmail import Address, Forbidden, Maildir, Mbox, Program, describe
 from paperpath.delivery.errand import Errand, Message, Refused
+from paperpath.delivery.forwarding import Follow
 from paperpath.delivery.maildir import process_names
 from paperpath.delivery.plan import Plan, plan_unchecked
 from paperpath.inject.queueing import enqueue
@@ -104,7 +105,8 @@ def _show(errand: Errand, default: bytes) -> int:
     for instruction in plan.instructions:
         if isinstance(instruction, Forbidden):
             raise Refused(instruction.outcome)
-        if line := describe(instruction):
+        # No .forward and no alias comes here: they are the service's own, and qmail-local is not told of them.
+        if not isinstance(instruction, Follow) and (line := describe(instruction)):
             write_all(1, line + b"\n")
     return _end(Delivered(_summary(plan)))
 

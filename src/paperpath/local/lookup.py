@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from paperpath.base.address import split
+from paperpath.base.aliases import has_alias
 from paperpath.base.dotqmail_names import candidates
+from paperpath.config.cdb_file import CdbFile
 from paperpath.config.mailbox_path import mailbox_folder
-from paperpath.config.users import Assignment, Assignments, eligible, getpw
+from paperpath.config.users import ALIAS_USER, Assignment, Assignments, eligible, getpw
 from paperpath.system.users import User, find_user
 from paperpath.wire.accounts import NOBODY, Account
 
@@ -71,6 +73,10 @@ class Accounts:
     stat: Callable[[str], os.stat_result] = os.stat
     assignments: Assignments | None = None
     """On a qmail host; there an alias user is a must."""
+    aliases: CdbFile | None = None
+    """Aliases of what belongs to no account; then, too, an alias user is a must."""
+    forward_files: bool = False
+    """Whether a .forward tells what to do with an account's mail."""
     delivers_into_maildir: bool = True
     """Whether mail for an account without a dot-qmail file goes into its Maildir, which has to be there."""
     _assigned: dict[str, Identity] = field(default_factory=dict)
@@ -82,7 +88,7 @@ class Accounts:
         try:
             if domain.lower() in self.mailbox_domains:
                 return self._mailbox(local, domain)
-            return self._system_account(local)
+            return self._system_account(local, domain)
         except OSError as error:
             raise CannotTell(f"looking for the account: {error.strerror}") from error
 
@@ -112,7 +118,7 @@ class Accounts:
             raise CannotTell("the mailboxes of the domain are not there")
         return None
 
-    def _system_account(self, local: bytes) -> Recipient | None:
+    def _system_account(self, local: bytes, domain: bytes) -> Recipient | None:
         if not local:
             return Recipient(NOBODY, _THROWN_AWAY)
         if b"\0" in local:
@@ -121,14 +127,15 @@ class Accounts:
         if found is None:
             found = getpw(local, self.find_user, self.stat)
         if found is None:
-            if self.assignments is not None:
+            if self.assignments is not None or self._has_alias(local + b"@" + domain):
                 raise CannotTell("there is no alias user")
             return None
         self._check_own(found.user, found.uid)
         if not self._has_instructions(found):
             if found.dash:
-                return None
-            if self.delivers_into_maildir:
+                if found.user != ALIAS_USER or not self._has_alias(found.extension + b"@" + domain):
+                    return None
+            elif self.delivers_into_maildir and not self._has_forward_file(found.home):
                 self._check_maildir(found.home)
         return Recipient(self._worker(found), Account(found.user, found.home, found.dash, found.extension))
 
@@ -166,6 +173,28 @@ class Accounts:
                 if error.errno not in _NO_SUCH_FILE:
                     raise
         return False
+
+    def _has_alias(self, address: bytes) -> bool:
+        """Tell whether the table of aliases, where there is to be one, has an address.  Raises CannotTell."""
+        if self.aliases is None:
+            return False
+        try:
+            table = self.aliases.load()
+            if table is None:
+                raise CannotTell("there is no table of aliases: newaliases makes it")
+            return has_alias(table, address)
+        except ValueError as error:
+            raise CannotTell(f"trouble with the table of aliases: {error}") from error
+
+    def _has_forward_file(self, home: str) -> bool:
+        if not self.forward_files:
+            return False
+        try:
+            return stat.S_ISREG(self.stat(home + "/.forward").st_mode)
+        except OSError as error:
+            if error.errno in _NO_SUCH_FILE or isinstance(error, PermissionError):
+                return False
+            raise
 
     def _check_own(self, user: str, uid: int) -> None:
         if uid == 0:

@@ -12,6 +12,9 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
+
+from paperpath.config.cdb_file import CdbFile
 from paperpath.config.users import Assignments
 from paperpath.local.lookup import MAILBOXES, Accounts, CannotTell
 from paperpath.local.workers import Workers
@@ -44,7 +47,7 @@ class Local:
         self._workers = Workers(log)
         self._uid = own_uid()
         self._accounts: Accounts
-        self._instructions: tuple[str, str]
+        self._instructions: str
         self._environment: dict[str, str]
         self._listeners: list[tuple[socket.socket, Callable[[], None]]] = []
         self._channels: set[Channel] = set()
@@ -58,7 +61,7 @@ class Local:
             raise ValueError("a listener that local does not know")
         self._accounts = _accounts(settings, self._uid)
         # What a worker is told that obeys dot-qmail files, and what its programs are told.
-        self._instructions = settings.default_delivery, str(settings.program_timeout_s)
+        self._instructions = msgspec.json.encode(settings.instructions).decode()
         self._environment = _environment(settings)
         self._stop_accepting()
         for name, sock in listeners:
@@ -124,7 +127,7 @@ class Local:
             if self._draining:
                 raise CannotTell("the service is stopping")
             identity = self._accounts.identity(frame.worker)
-            instructions = () if frame.worker == MAILBOXES else self._instructions
+            instructions = () if frame.worker == MAILBOXES else (self._instructions,)
             ours = await self._workers.start(frame.worker, identity, instructions, self._environment)
         except CannotTell as error:
             channel.send(Unknown(frame.ticket, str(error)))
@@ -143,6 +146,7 @@ def _accounts(settings: LocalSettings, uid: int) -> Accounts:
     mail = os.path.normpath(settings.mail)
     # Root that may not change user (a trial run) delivers to nobody's home: as root it would write anywhere.
     delivers_as = uid if settings.change_user or uid != 0 else None
+    instructions = settings.instructions
     assignments = Assignments(settings.qmail_home) if settings.qmail_home else None
     return Accounts(
         mail,
@@ -150,5 +154,7 @@ def _accounts(settings: LocalSettings, uid: int) -> Accounts:
         settings.mailbox_domains,
         delivers_as,
         assignments=assignments,
-        delivers_into_maildir=settings.default_delivery.strip() == "./Maildir/",
+        delivers_into_maildir=instructions.default_delivery.strip() == "./Maildir/",
+        aliases=CdbFile(instructions.aliases) if instructions.aliases else None,
+        forward_files=instructions.forward_files,
     )

@@ -1,8 +1,8 @@
-"""Start a worker: ``python -I -m paperpath.local.worker_main FD FOLDER USER json|logfmt [DEFAULT SECONDS]``.
+"""Start a worker: ``python -I -m paperpath.local.worker_main FD FOLDER USER json|logfmt [INSTRUCTIONS]``.
 
 `local`'s root half starts it as the user already; here it gives up what is left before it reads a byte.  With
-``DEFAULT``, which is what a dot-qmail file would say, FOLDER is a home whose instructions are obeyed, programs
-for ``SECONDS`` at most; without, it holds the mailboxes of `paperpath account`.
+``INSTRUCTIONS`` (`process.settings.Instructions`, in JSON) FOLDER is a home whose dot-qmail files are obeyed; without,
+it holds the mailboxes of `paperpath account`.
 """
 
 import os
@@ -12,13 +12,19 @@ import threading
 from dataclasses import dataclass
 from functools import partial
 
+import msgspec
+
+from paperpath.config.cdb_file import CdbFile
 from paperpath.delivery.carry_out import Tools
-from paperpath.delivery.deliver import deliver_all
+from paperpath.delivery.deliver import MakePlan, deliver_all
+from paperpath.delivery.forwarding import Besides
 from paperpath.delivery.maildir import process_names
 from paperpath.delivery.plan import plan_account, plan_mailbox
 from paperpath.delivery.watched import Watched
 from paperpath.local.worker import Charge, Worker
+from paperpath.message.rewriting import Rewriter
 from paperpath.process.child import new_log, report_broken, run_loop
+from paperpath.process.settings import Instructions
 from paperpath.system.clock import now
 from paperpath.system.confine import confine_calls, confine_files
 from paperpath.system.kernel import forbid_new_privileges
@@ -36,22 +42,20 @@ class _Given:
     folder: str
     user: str
     log_form: str
-    default_delivery: bytes = b""
-    program_timeout_s: float = 0.0
-    instructed: bool = False
+    instructions: Instructions | None = None
 
 
 async def serve(given: _Given) -> None:
     """Be the worker until `queue` ends the conversation."""
     log = new_log(f"local/{given.user}", as_json=given.log_form == "json")
     report_broken(log)
-    if not given.instructed:
+    if given.instructions is None:
         _confine_to(given.folder)
     stopped = threading.Event()
-    watched = Watched(given.program_timeout_s, stopped)
+    watched = Watched(given.instructions.program_timeout_s if given.instructions else 0.0, stopped)
     tools = Tools(process_names(), watched, lambda: int(now()), dict(os.environb), stopped)
-    make_plan = partial(plan_account, default_delivery=given.default_delivery) if given.instructed else plan_mailbox
-    charge = Charge(given.user, given.folder, given.instructed)
+    make_plan = plan_mailbox if given.instructions is None else _planner(given.instructions)
+    charge = Charge(given.user, given.folder, given.instructions is not None)
     worker = Worker(
         socket.socket(fileno=given.descriptor), charge, partial(deliver_all, make_plan=make_plan, tools=tools), log
     )
@@ -59,6 +63,12 @@ async def serve(given: _Given) -> None:
     stopped.set()
     worker.finish()
     log.flush()
+
+
+def _planner(told: Instructions) -> MakePlan:
+    aliases = CdbFile(told.aliases) if told.aliases else None
+    besides = Besides(aliases, Rewriter(*told.completion) if told.forward_files else None)
+    return partial(plan_account, default_delivery=os.fsencode(told.default_delivery), besides=besides)
 
 
 def _confine_to(folder: str) -> None:
@@ -70,7 +80,7 @@ def main(arguments: list[str]) -> None:
     """Give up what is not needed, then work."""
     given = _given(arguments)
     os.umask(0o077)
-    if given.instructed:
+    if given.instructions is not None:
         # A user's programs may do what that user may: run set-group-id helpers (mail locks, sendmail), write
         # anywhere that is theirs.  Confinement lasts through exec, so here it would bind them.
         limit_resources(files=_FILES_MOST)
@@ -83,12 +93,9 @@ def main(arguments: list[str]) -> None:
 
 
 def _given(arguments: list[str]) -> _Given:
-    descriptor, folder, user, log_form, *instructions = arguments
-    folder = os.path.normpath(folder)
-    if not instructions:
-        return _Given(int(descriptor), folder, user, log_form)
-    default, timeout = instructions
-    return _Given(int(descriptor), folder, user, log_form, os.fsencode(default), float(timeout), instructed=True)
+    descriptor, folder, user, log_form, *rest = arguments
+    instructions = msgspec.json.decode(rest[0], type=Instructions) if rest else None
+    return _Given(int(descriptor), os.path.normpath(folder), user, log_form, instructions)
 
 
 if __name__ == "__main__":

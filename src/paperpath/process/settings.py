@@ -70,6 +70,19 @@ class QueueSettings(Common, frozen=True, kw_only=True):
     operator_users: tuple[int, ...]
 
 
+class Instructions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker is told that obeys dot-qmail files; it is started with this, in JSON."""
+
+    default_delivery: str
+    """Content of the dot-qmail file that counts where an account has none."""
+    program_timeout_s: int
+    aliases: str = ""
+    """The table of aliases (``.cdb``), for the alias user; empty: there is none."""
+    forward_files: bool = False
+    completion: tuple[bytes, bytes, bytes] = (b"", b"", b"")
+    """Default host, default domain and ``plusdomain``, for addresses in .forward files."""
+
+
 class LocalSettings(Common, frozen=True, kw_only=True):
     """For `local`'s root half."""
 
@@ -82,9 +95,7 @@ class LocalSettings(Common, frozen=True, kw_only=True):
     mailbox_domains: frozenset[bytes]
     qmail_home: str = ""
     """Where ``users/cdb`` lies; empty: this is no qmail host."""
-    default_delivery: str
-    """Content of the dot-qmail file that counts where an account has none."""
-    program_timeout_s: int
+    instructions: "Instructions"
     lookup_users: tuple[int, ...]
     worker_users: tuple[int, ...]
     pass_key: bytes = b""

@@ -7,6 +7,7 @@ from functools import cache
 import msgspec
 
 from paperpath.config.certificates import read_tls
+from paperpath.config.control import Control
 from paperpath.config.endpoints import Tcp, Unix, parse_listen
 from paperpath.config.identities import MAIL_USER, PROCESS_USERS
 from paperpath.config.load import routing_table
@@ -15,7 +16,14 @@ from paperpath.config.program_values import injected_size_bytes
 from paperpath.config.qmail import as_bytes
 from paperpath.config.schema import Config
 from paperpath.process.passes import PASS_KEY_BYTES
-from paperpath.process.settings import Common, LocalSettings, QueueSettings, ReceiveSettings, RemoteSettings
+from paperpath.process.settings import (
+    Common,
+    Instructions,
+    LocalSettings,
+    QueueSettings,
+    ReceiveSettings,
+    RemoteSettings,
+)
 from paperpath.system.chance import random_bytes
 from paperpath.system.users import find_user, own_uid, user_name
 from paperpath.wire.tls import TlsSettings
@@ -231,8 +239,13 @@ def _local(config: Config, users: _Users) -> LocalSettings:
         mail=mail_root(config),
         mail_user=users.mail,
         change_user=users.separate,
-        default_delivery=config.local.default_delivery,
-        program_timeout_s=config.local.program_timeout,
+        instructions=Instructions(
+            default_delivery=config.local.default_delivery,
+            program_timeout_s=config.local.program_timeout,
+            aliases=f"{config.local.aliases}.cdb" if config.local.aliases else "",
+            forward_files=config.local.forward_files == "followed",
+            completion=_completion(config),
+        ),
         mailbox_domains=frozenset(domain.encode() for domain in config.mailboxes.domains),
         qmail_home=config.qmail.home,
         lookup_users=tuple({users.uid("receive"), users.uid("queue")}),
@@ -245,6 +258,17 @@ def _local(config: Config, users: _Users) -> LocalSettings:
 def _pass_key() -> bytes:
     """Return the key of door passes: drawn once, so that it is the same after HUP and for a process started again."""
     return random_bytes(PASS_KEY_BYTES)
+
+
+def _completion(config: Config) -> tuple[bytes, bytes, bytes]:
+    """Return what completes addresses that users typed.  Raises PlanError."""
+    hostname = config.hostname.encode()
+    if not config.qmail.home:
+        return hostname, hostname, hostname
+    try:
+        return Control(config.qmail.home).completion(hostname)
+    except OSError as error:
+        raise PlanError(f"{error.filename}: {error.strerror}") from None
 
 
 def _remote(config: Config) -> RemoteSettings:

@@ -244,3 +244,44 @@ def test_the_command(run: Run, configured: Path) -> None:
     assert run("explain", "").exit_code == 64
     told = json.loads(run("explain", "PostMaster@trial.test", "--json").output)
     assert (told["rule"], told["delivered_as"], told["exists"]) == ("postmaster", "you@trial.test", True)
+
+
+class TestBesides:
+    """Aliases, and .forward files."""
+
+    @pytest.fixture
+    def host(self, tmp_path: Path) -> Host:
+        host = Host(tmp_path)
+        host.config = parse(
+            TEXT.replace("[mailboxes]", 'aliases = "aliases"\nforward_files = "followed"\n[mailboxes]'),
+            str(tmp_path / "p.toml"),
+        )
+        host.users["alias"] = User("alias", os.stat(tmp_path).st_uid or 1, 1, str(tmp_path))
+        return host
+
+    def test_alias(self, host: Host, tmp_path: Path) -> None:
+        commands = b"&ann@x.ex\0|cat\0./list.bin\0"
+        (tmp_path / "aliases.cdb").write_bytes(build([(b":staff@", commands)]))
+        told = host.explain(b"staff@local.test")
+        assert told.exists is True
+        file = f"{tmp_path}/aliases.cdb"
+        assert told.delivery[-4:] == (
+            f"{file}: alias staff@local.test", "  program cat", "  list ./list.bin", "  forward ann@x.ex"
+        )  # fmt: skip
+        told = host.explain(b"other@local.test")
+        assert told.exists is False
+        assert told.delivery[-1] == f"{file}: no alias other@local.test: refused at RCPT"
+
+    def test_missing_table(self, host: Host) -> None:
+        told = host.explain(b"staff@local.test")
+        assert told.exists is None and "newaliases" in told.delivery[-1]
+
+    def test_forward_file(self, host: Host) -> None:
+        (host.home / ".forward").write_text("ann@x.ex\n")
+        (host.home / "Maildir").mkdir()
+        assert any(f"{host.home}/.forward is followed" in line for line in host.explain(b"joe@local.test").delivery)
+
+
+def test_40_empty_local_part(host: Host) -> None:
+    told = host.explain(b"@local.test")
+    assert (told.exists, told.delivery) == (True, ("empty local part: the mail is thrown away",))

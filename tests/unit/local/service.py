@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from paperpath.process.settings import LocalSettings
+from paperpath.process.settings import Instructions, LocalSettings
 from paperpath.wire.accounts import Account, FromLocal
 from paperpath.wire.delivery import FromAgent, Job, Target
 from paperpath.wire.frame import encode
@@ -123,8 +123,7 @@ def settings(mail: Path, user: str, **changes: Any) -> LocalSettings:
         "mail": str(mail),
         "mail_user": user,
         "mailbox_domains": frozenset({b"box.test"}),
-        "default_delivery": "./Maildir/",
-        "program_timeout_s": 60,
+        "instructions": Instructions(default_delivery="./Maildir/", program_timeout_s=60),
         "lookup_users": (),
         "worker_users": (),
     }

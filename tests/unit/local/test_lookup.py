@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from paperpath.base.cdb import build
+from paperpath.config.cdb_file import CdbFile
 from paperpath.config.users import Assignments
 from paperpath.local.lookup import Accounts, CannotTell, Identity, Recipient
 from paperpath.system.users import User
@@ -359,3 +360,61 @@ class TestAssigned:
         self.assign(home, (b"!ann\0", b"ann\x002000\x002000\0/home/joe\0\0"))
         with pytest.raises(CannotTell, match="needs root"):
             self.accounts(host, home, delivers_as=1000).find(b"ann@h")
+
+
+class TestBesides:
+    """The table of aliases, and .forward files."""
+
+    @pytest.fixture
+    def table(self, tmp_path: Path) -> Path:
+        table = tmp_path / "aliases.cdb"
+        table.write_bytes(build([(b":staff@", b"&x@y.ex\0"), (b":@whole.ex", b"&x@y.ex\0")]))
+        return table
+
+    def accounts(self, host: Host, table: Path) -> Accounts:
+        return dataclasses.replace(host.accounts(), aliases=CdbFile(str(table)))
+
+    def add_alias_user(self, host: Host) -> None:
+        host.users["alias"] = User("alias", 70, 70, "/qmail/alias")
+        host.folders["/qmail/alias"] = 0
+
+    @pytest.mark.parametrize("address", [b"Staff@h.ex", b"any@whole.ex"])
+    def test_alias_is_the_alias_users(self, host: Host, table: Path, address: bytes) -> None:
+        self.add_alias_user(host)
+        found = self.accounts(host, table).find(address)
+        assert found is not None
+        assert found.account == Account("alias", "/qmail/alias", b"-", address.partition(b"@")[0])
+
+    def test_accounts_come_first_and_the_others_do_not_exist(self, host: Host, table: Path) -> None:
+        self.add_alias_user(host)
+        accounts = self.accounts(host, table)
+        found = accounts.find(b"joe@whole.ex")
+        assert found is not None and found.account.user == "joe"
+        assert accounts.find(b"jim@h.ex") is None
+        assert accounts.find(b"joe-x@whole.ex") is None
+
+    def test_aliases_without_an_alias_user_wait(self, host: Host, table: Path) -> None:
+        with pytest.raises(CannotTell, match="no alias user"):
+            self.accounts(host, table).find(b"staff@h.ex")
+        assert self.accounts(host, table).find(b"jim@h.ex") is None
+
+    @pytest.mark.parametrize(("content", "why"), [(None, "newaliases makes it"), (b"no cdb", "trouble")])
+    def test_table_that_is_missing_or_none_is_temporary(
+        self, host: Host, table: Path, content: bytes | None, why: str
+    ) -> None:
+        self.add_alias_user(host)
+        table.unlink()
+        if content is not None:
+            table.write_bytes(content)
+        with pytest.raises(CannotTell, match=why):
+            self.accounts(host, table).find(b"staff@h.ex")
+
+    def test_forward_file_stands_in_for_a_maildir(self, host: Host) -> None:
+        host.add_user("ann", 1005, maildir=False)
+        host.add_file("/home/ann/.forward")
+        with pytest.raises(CannotTell, match="no Maildir"):
+            host.accounts().find(b"ann@h")
+        assert dataclasses.replace(host.accounts(), forward_files=True).find(b"ann@h") is not None
+        host.add_user("bob", 1006, maildir=False)
+        with pytest.raises(CannotTell, match="no Maildir"):
+            dataclasses.replace(host.accounts(), forward_files=True).find(b"bob@h")

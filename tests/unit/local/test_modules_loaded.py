@@ -12,13 +12,15 @@ ALLOWED = {
     "paperpath",
     "paperpath.base",
     "paperpath.base.address",
-    "paperpath.base.cdb",  # users/cdb
+    "paperpath.base.aliases",  # whether an alias exists
+    "paperpath.base.cdb",  # users/cdb, the table of aliases
     "paperpath.base.dates",
     "paperpath.base.domains",  # routing searches with it
     "paperpath.base.dotqmail_names",  # whether an extension exists
     "paperpath.base.limits",
     "paperpath.base.text",  # errors are described with it
     "paperpath.config",
+    "paperpath.config.cdb_file",  # reads both anew where they changed
     "paperpath.config.mailbox_path",
     "paperpath.config.routing",  # a type in process.settings
     "paperpath.config.users",  # whose an address is
