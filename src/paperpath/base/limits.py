@@ -51,6 +51,12 @@ JOB_MOST_S = 3 * 3600
 """A delivery under way for longer hangs (a dead NFS server): its agent is let go and the work deferred.  Above what any
 honest one takes: RFC 5321's client limits added up, and an hour for a user's program."""
 
+MAILBOX_MOST_MESSAGES = 1_000_000
+"""What a POP3 session sees of a mailbox: the oldest, where it has more."""
+
+MAILBOX_PAGE_MESSAGES = 256
+"""How many of them are described in one frame: all that a session has of them in memory."""
+
 TRACE_MOST_BYTES = 4096
 """The lines that we put before a message: Received, and what later stages add."""
 

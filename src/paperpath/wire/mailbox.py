@@ -8,19 +8,16 @@ on.
 
 import msgspec
 
+from paperpath.base.limits import MAILBOX_MOST_MESSAGES, MAILBOX_PAGE_MESSAGES
 from paperpath.wire.frame import Hello
 
 MAILBOX_FRAME_MOST_BYTES = 256 * 1024
 """Of every frame here: a mark for each of ``MAILBOX_MOST_MESSAGES``, and some room."""
-MAILBOX_MOST_MESSAGES = 1_000_000
-"""The oldest of a mailbox that has more."""
-PAGE_MESSAGES = 256
-"""Messages described by one page."""
 UNIQUE_ID_MOST_BYTES = 70
 """RFC 1939 7, UIDL."""
 
 assert MAILBOX_MOST_MESSAGES // 8 < MAILBOX_FRAME_MOST_BYTES // 2
-assert PAGE_MESSAGES * (UNIQUE_ID_MOST_BYTES + 20) < MAILBOX_FRAME_MOST_BYTES // 2
+assert MAILBOX_PAGE_MESSAGES * (UNIQUE_ID_MOST_BYTES + 20) < MAILBOX_FRAME_MOST_BYTES // 2
 
 
 class OpenMailbox(msgspec.Struct, frozen=True, array_like=True, tag="open-mailbox", gc=False):
@@ -74,7 +71,7 @@ class NotOpened(msgspec.Struct, frozen=True, array_like=True, tag="not-opened", 
 
 
 class Describe(msgspec.Struct, frozen=True, array_like=True, tag="describe", gc=False):
-    """Describe ``PAGE_MESSAGES`` messages, or as many as there are, from number ``first`` on."""
+    """Describe ``MAILBOX_PAGE_MESSAGES`` messages, or as many as there are, from number ``first`` on."""
 
     first: int
 
