@@ -227,3 +227,39 @@ def test_s_nail_sends_through_sendmail(service: Service) -> None:
     message = arrived(service, since)
     assert message.startswith(b"Return-Path: <me@there.test>\n")
     assert b"\nSubject: by s-nail\n" in message and message.endswith(b"\nhello\n.\nworld\n")
+
+
+def mailer(service: Service, *words: str | Path, given: bytes = b"") -> None:
+    """Run a program of somebody else's that calls sendmail; it must be content."""
+    done = subprocess.run(
+        words,
+        input=given,
+        env={"PAPERPATH_CONFIG": str(service.config), "HOME": str(service.folder), "PATH": os.defpath, "LC_ALL": "C"},
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_mutt_sends_through_sendmail(service: Service) -> None:
+    mutt = require_peer("mutt")
+    since = service.mark()
+    setting = f'set sendmail="{service.folder}/bin/sendmail -oem -oi" from=me@there.test use_envelope_from=yes'
+    attached = service.folder / "attached"
+    attached.write_bytes(b"From here on\n.\n")
+    words = ("-n", "-F", "/dev/null", "-e", setting, "-s", "by mutt", "-a", attached, "--", ACCOUNT)
+    mailer(service, mutt, *words, given=b"hello\n.\nworld\n")
+    message = arrived(service, since)
+    assert message.startswith(b"Return-Path: <me@there.test>\n")
+    assert b"\nSubject: by mutt\n" in message and b"\nhello\n.\nworld\n" in message and b"here on\n.\n" in message
+
+
+def test_php_sends_through_sendmail(service: Service) -> None:
+    php = require_peer("php")
+    since = service.mark()
+    text = '"hello\\n.\\nworld\\n", "From: me@there.test", "-fback@there.test"'
+    code = f'exit(mail("{ACCOUNT}", "by php", {text}) ? 0 : 1);'
+    mailer(service, php, "-n", "-d", f"sendmail_path={service.folder}/bin/sendmail -t -i", "-r", code)
+    message = arrived(service, since)
+    assert message.startswith(b"Return-Path: <back@there.test>\n")
+    assert b"\nSubject: by php\n" in message and b"\nFrom: me@there.test\n" in message
+    assert b"\nhello\n.\nworld\n" in message

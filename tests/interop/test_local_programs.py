@@ -1,0 +1,211 @@
+"""Third-party programs, unmodified, in dot-qmail files; and what a host that comes from sendmail keeps."""
+
+import smtplib
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from tests.interop.system_host import DOMAIN, PROGRAMS, SystemHost, running_system_host
+from tests.peers import require_peer
+from tests.sink import Sink, running_sink
+
+pytestmark = [pytest.mark.interop, pytest.mark.root, pytest.mark.xdist_group("system-host")]
+
+SETTINGS: Final = {"local": {"aliases": "/etc/aliases", "forward_files": "followed"}}
+PRELINE: Final = PROGRAMS / "preline"
+FILTER: Final = r"""
+import EXT
+import SENDER
+xfilter "/usr/bin/sed \"1i X-Seen: $EXT $SENDER\""
+cc "./Dropped/"
+EXITCODE=99
+exit
+"""
+
+
+@pytest.fixture(scope="module")
+def sink() -> Iterator[Sink]:
+    with running_sink() as sink:
+        yield sink
+
+
+@pytest.fixture(scope="module")
+def host(sink: Sink) -> Iterator[SystemHost]:
+    with running_system_host({**SETTINGS, "routes": {"sink.test": sink.route}}) as host:
+        yield host
+
+
+class TestAliases:
+    """`newaliases` makes what the service reads."""
+
+    @pytest.fixture(autouse=True)
+    def aliases(self, host: SystemHost) -> None:
+        (host.folder / "etc/team").write_text("ann, bob\nfar@sink.test\n")
+        (host.folder / "etc/aliases").write_text(
+            f"root@{DOMAIN}: ann@{DOMAIN}\nteam@{DOMAIN}: :include:/etc/team\nowner-team@{DOMAIN}: bob@{DOMAIN}\n"
+            f'robot@{DOMAIN}: "|cat > $HOME/robot.out; id -un >> $HOME/robot.out"\n'
+        )
+        (host.folder / "etc/team").write_text(f"ann@{DOMAIN}\nbob@{DOMAIN}\nfar@sink.test\n")
+        host.host.run(PROGRAMS / "newinclude", "/etc/team")
+        host.host.run(PROGRAMS / "newaliases")
+
+    def test_root_is_an_alias(self, host: SystemHost) -> None:
+        since = host.mark()
+        assert host.deliver("root", "for root")["text"] == "did 0+1+0"
+        host.wait_for("delivery.delivered", since=since, recipient=f"ann@{DOMAIN}")
+        (text,) = [text for text in host.texts("ann") if "Subject: for root\n" in text]
+        assert f"\nDelivered-To: root@{DOMAIN}\n" in text
+
+    def test_list_with_an_owner(self, host: SystemHost, sink: Sink) -> None:
+        since = host.mark()
+        host.deliver("Team", "for the team")
+        for recipient in (f"ann@{DOMAIN}", f"bob@{DOMAIN}", "far@sink.test"):
+            host.wait_for("delivery.delivered", since=since, recipient=recipient)
+        (taken,) = [one for one in sink.taken if b"for the team" in one.content]
+        assert taken.sender == f"owner-team@{DOMAIN}"
+
+    def test_program_runs_as_the_alias_user(self, host: SystemHost) -> None:
+        host.deliver("robot", "for a program")
+        lines = (host.home("alias") / "robot.out").read_text().splitlines()
+        assert lines[0].startswith("From from@there.test ") and lines[1] == "Return-Path: <from@there.test>"
+        assert lines[-2:] == ["body", "alias"]
+
+    def test_what_is_no_alias_does_not_exist(self, host: SystemHost) -> None:
+        with pytest.raises(smtplib.SMTPRecipientsRefused):
+            host.send("from@there.test", [f"nobody-at-all@{DOMAIN}"], "Subject: x\n\nx\n")
+        assert "alias robot@host.test" in host.run("explain", f"robot@{DOMAIN}")
+
+
+class TestForwardFile:
+    """Of bob, who has no dot-qmail file."""
+
+    def test_copy_here_and_one_elsewhere(self, host: SystemHost, sink: Sink) -> None:
+        path = host.write("bob", ".forward", 'bob, far@sink.test, "|cat > seen"\n')
+        since = host.mark()
+        assert host.deliver("bob", "copied")["text"] == "did 1+1+1"
+        host.wait_for("delivery.delivered", since=since, recipient="far@sink.test")
+        assert any("Subject: copied\n" in text for text in host.texts("bob"))
+        assert any(b"Subject: copied\r\n" in content for content in sink.contents)
+        assert (host.home("bob") / "seen").stat().st_uid == host.host.ids("bob")[0]
+        path.unlink()
+
+    def test_one_that_anybody_may_write_waits(self, host: SystemHost) -> None:
+        path = host.write("bob", ".forward", "far@sink.test\n", mode=0o666)
+        line = host.deliver("bob", "not trusted")
+        assert (line["event"], line["status"]) == ("delivery.deferred", "4.7.0")
+        path.unlink()
+
+
+class TestProcmail:
+    """``|preline procmail``, as its own page for qmail has it."""
+
+    @pytest.fixture(autouse=True)
+    def instructions(self, host: SystemHost) -> Iterator[None]:
+        procmail = require_peer("procmail")
+        host.write("ann", ".qmail", f"|{PRELINE} {procmail}\n./After/\n")
+        host.sh("ann", "mkdir -p After/tmp After/new After/cur")
+        yield
+        (host.home("ann") / ".qmail").unlink()
+
+    def test_sorts_into_a_maildir_and_goes_on(self, host: SystemHost) -> None:
+        host.write("ann", ".procmailrc", "MAILDIR=$HOME\n:0\n* ^Subject: sort me\nSorted/\n:0\n/dev/null\n", mode=0o600)
+        assert host.deliver("ann", "sort me")["event"] == "delivery.delivered"
+        (text,) = host.texts("ann", "Sorted/new")
+        assert f"Delivered-To: ann@{DOMAIN}\n" in text and text.endswith("\nbody\n")
+        assert any("Subject: sort me\n" in text for text in host.texts("ann", "After/new"))
+
+    @pytest.mark.parametrize(
+        ("code", "event"), [(99, "delivery.delivered"), (100, "delivery.failed"), (111, "delivery.deferred")]
+    )
+    def test_its_exit_code_decides(self, host: SystemHost, code: int, event: str) -> None:
+        host.write("ann", ".procmailrc", f"EXITCODE={code}\n:0\n/dev/null\n", mode=0o600)
+        assert host.deliver("ann", f"exit {code}")["event"] == event
+        assert not [text for text in host.texts("ann", "After/new") if f"Subject: exit {code}\n" in text]
+
+
+class TestMaildrop:
+    """``|maildrop FILTER``: it takes the message as it is, and qmail's variables from the environment."""
+
+    @pytest.fixture(autouse=True)
+    def instructions(self, host: SystemHost) -> Iterator[None]:
+        maildrop = require_peer("maildrop")
+        host.write("ann", ".qmail-drop", f"|{maildrop} filter\n./After/\n")
+        host.sh("ann", "mkdir -p After/tmp After/new After/cur Dropped/tmp Dropped/new Dropped/cur")
+        yield
+        (host.home("ann") / ".qmail-drop").unlink()
+
+    def test_delivers_and_sees_the_environment(self, host: SystemHost) -> None:
+        host.write("ann", "filter", FILTER, mode=0o600)
+        assert host.deliver("ann-drop", "drop me")["event"] == "delivery.delivered"
+        (text,) = host.texts("ann", "Dropped/new")
+        assert text.startswith("X-Seen: drop from@there.test\n") and text.endswith("\nbody\n")
+        assert not [text for text in host.texts("ann", "After/new") if "Subject: drop me\n" in text]
+
+    @pytest.mark.parametrize(("code", "event"), [(77, "delivery.failed"), (75, "delivery.deferred")])
+    def test_its_exit_code_decides(self, host: SystemHost, code: int, event: str) -> None:
+        host.write("ann", "filter", f"EXITCODE={code}\nexit\n", mode=0o600)
+        assert host.deliver("ann-drop", f"exit {code}")["event"] == event
+
+
+def test_dovecots_delivery_agent(host: SystemHost) -> None:
+    lda = require_peer("/usr/lib/dovecot/dovecot-lda")
+    (host.folder / "etc/dovecot").mkdir(exist_ok=True)
+    (host.folder / "etc/dovecot/lda.conf").write_text(
+        "mail_location = maildir:~/Maildir\npostmaster_address = p@host.test\nhostname = host.test\n"
+        "log_path = /dev/stderr\n"
+    )
+    host.write("ann", ".qmail-lda", f'|{PRELINE} -f {lda} -c /etc/dovecot/lda.conf -e -a "$RECIPIENT" -f "$SENDER"\n')
+    assert host.deliver("ann-lda", "by dovecot-lda")["event"] == "delivery.delivered"
+    (text,) = [text for text in host.texts("ann") if "Subject: by dovecot-lda\n" in text]
+    assert text.startswith("Return-Path: <from@there.test>\n")
+    host.write("ann", ".qmail-lda", f"|{lda} -c /etc/dovecot/none.conf\n")
+    assert host.deliver("ann-lda", "without its configuration")["event"] == "delivery.deferred"
+
+
+@pytest.fixture(scope="module")
+def mailing_list(host: SystemHost) -> None:
+    make, receive = require_peer("mlmmj-make-ml"), require_peer("mlmmj-receive")
+    answers = f"printf '%s\\n' {DOMAIN} ann@{DOMAIN} en"
+    host.sh("ann", f"{answers} | {make} -s /home/ann/lists -L news")
+    for name, value in (
+        ("listaddress", f"ann-news@{DOMAIN}"),
+        ("delimiter", "-"),
+        ("smtpport", str(host.port)),
+    ):
+        host.write("ann", f"lists/news/control/{name}", value + "\n")
+    for name in (".qmail-news", ".qmail-news-default"):
+        host.write("ann", name, f"|{receive} -L /home/ann/lists/news\n")
+
+
+@pytest.mark.usefixtures("mailing_list")
+class TestMlmmj:
+    """A list by mlmmj, whose dot-qmail files are what its own page for qmail has: subscribing, posting, bouncing."""
+
+    def test_subscribing_by_mail(self, host: SystemHost, sink: Sink) -> None:
+        since = host.mark()
+        host.send("new@sink.test", [f"ann-news-subscribe@{DOMAIN}"], "From: new@sink.test\nSubject: x\n\nx\n")
+        host.wait_for("delivery.delivered", since=since, recipient="new@sink.test")
+        (asked,) = [one for one in sink.taken if one.recipients == ("new@sink.test",)]
+        (address,) = [
+            line.partition(b": ")[2].decode() for line in asked.content.splitlines() if line.startswith(b"Reply-To: ")
+        ]
+        since = host.mark()
+        host.send("new@sink.test", [address], f"From: new@sink.test\nTo: {address}\nSubject: yes\n\nyes\n")
+        host.wait_for("delivery.delivered", since=since, recipient="new@sink.test")
+        assert "new@sink.test\n" in (host.home("ann") / "lists/news/subscribers.d/n").read_text()
+
+    def test_post_and_bounce(self, host: SystemHost, sink: Sink) -> None:
+        subscribe = require_peer("mlmmj-sub")
+        for address in ("good@sink.test", "bad@sink.test"):
+            host.sh("ann", f"{subscribe} -L /home/ann/lists/news -a {address} -s")
+        sink.verdict = lambda verb, address: "550 gone" if (verb, address) == ("RCPT", "bad@sink.test") else ""
+        since = host.mark()
+        host.deliver("ann-news", "to the list")
+        host.wait_for("delivery.delivered", since=since, recipient="good@sink.test")
+        bounced = f"ann-news-bounces-1-bad=sink.test@{DOMAIN}"
+        assert host.wait_for("delivery.delivered", since=since, recipient=bounced)["text"] == "did 0+0+1"
+        (taken,) = [one for one in sink.taken if one.recipients == ("good@sink.test",)]
+        assert taken.sender == f"ann-news-bounces-1-good=sink.test@{DOMAIN}"
+        # mlmmj-receive leaves the work to a process of its own; a second bounce would be counted in the same file.
+        host.sh("ann", "until [ -s lists/news/bounce/bad=sink.test ]; do sleep 0.1; done")
