@@ -6,7 +6,15 @@ from paperpath.cli.programs import PROGRAMS
 from tests.docs.pages import ROOT, read, rows
 from tests.transcripts.programs import story
 
-_STORIES_OF_THEIR_OWN = {"mailq", "datemail", "qmail-queue", "qmail-local", "qmail-qread", "qmail-qstat"}
+_STORIES_OF_THEIR_OWN = {
+    "mailq",
+    "datemail",
+    "qmail-queue",
+    "qmail-local",
+    "qmail-qread",
+    "qmail-qstat",
+    "qmail-remote",
+}
 """Played by other tests, with a server or a home."""
 
 

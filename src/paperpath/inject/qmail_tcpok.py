@@ -1,7 +1,7 @@
 """qmail-tcpok: forgets which hosts did not answer lately (qmail-interfaces 18)."""
 
 from paperpath.inject.command import TEMPORARY, fatal, qmail_home, reason
-from paperpath.inject.qmail_tcpto import TABLE, TABLE_BYTES
+from paperpath.inject.tcpto import TABLE, TABLE_BYTES
 from paperpath.system import helpers
 
 

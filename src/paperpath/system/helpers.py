@@ -23,6 +23,8 @@ _NOT_IN_THIS_FOLDER = {errno.ENOENT, errno.ENOTDIR, errno.EACCES}
 _PATH = b"/bin:/usr/bin"
 _SHELL = b"/bin/sh"
 _COPY_BYTES = 1 << 20
+_TYPE, _REGULAR = 0o170000, 0o100000
+"""Of st_mode: the bits that tell what kind of file it is, and those of a plain file (inode(7))."""
 _AT_ONCE_BYTES = 4096
 """A pipe that is ready takes so many without making us wait (pipe(7))."""
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -88,6 +90,16 @@ def run(words: list[bytes], feed: "Callable[[int], None] | None" = None) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def open_to_read(path: bytes) -> int:
+    """Return a descriptor of a file; one that is a pipe is not waited for.  Raises OSError."""
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def is_regular(descriptor: int) -> bool:
+    """Tell whether an open file is a plain one.  Raises OSError."""
+    return os.fstat(descriptor).st_mode & _TYPE == _REGULAR
+
+
 def rewrite_mbox(path: bytes, temporary: bytes, additions: "Iterable[bytes]") -> None:
     """Replace a file by itself with ``additions`` behind, durably, under an exclusive flock of the old one.
 
@@ -133,6 +145,21 @@ def read_locked(path: str, most_bytes: int) -> bytes:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         return os.pread(descriptor, most_bytes, 0)
+    finally:
+        os.close(descriptor)
+
+
+def change_locked(path: str, most_bytes: int, change: "Callable[[bytes], tuple[int, bytes] | None]") -> None:
+    """Change bytes of a file that is there, under an exclusive lock: what ``change`` makes of its beginning, where
+    and which.  Raises OSError."""
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        changed = change(os.pread(descriptor, most_bytes, 0))
+        if changed is not None:
+            os.pwrite(descriptor, changed[1], changed[0])
     finally:
         os.close(descriptor)
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from paperpath.cli.main import main as paperpath
 from paperpath.cli.programs import PROGRAMS, script
-from paperpath.inject import checkpassword, maildirwatch, qbiff, qmail_getpw, qmail_tcpto, splogger, tcp_env
+from paperpath.inject import checkpassword, maildirwatch, qbiff, qmail_getpw, splogger, tcp_env, tcpto
 from paperpath.system.users import User
 
 OWN_UID = os.getuid() or 4321
@@ -84,7 +84,7 @@ def test_getpw_with_a_home_that_cannot_be_told(accounts: dict[str, User], tmp_pa
 def test_tcpto_tells_each_host() -> None:
     records = [b"\x0a\0\0\x01" + b"\x02\0\0\0" + (1000).to_bytes(4, "little") + bytes(4), bytes(16)]
     records.append(b"\xc0\xa8\0\xff" + b"\x0a\0\0\0" + (990).to_bytes(4, "little") + bytes(4) + b"half")
-    assert qmail_tcpto.describe(b"".join(records), 1010).decode().splitlines() == [
+    assert tcpto.describe(b"".join(records), 1010).decode().splitlines() == [
         "10.0.0.1 timed out 10 seconds ago; # recent timeouts: 2",
         "192.168.0.255 timed out 20 seconds ago; # recent timeouts: 10",
     ]
