@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from paperpath.config.identities import AUTH_USER, MAIL_USER, PROCESS_USERS, QUEUE_USER
-from paperpath.config.places import accounts_file, drop_folder, mail_root, queue_folder, spool_folder
+from paperpath.config.places import accounts_file, drop_folder, guard_folder, mail_root, queue_folder, spool_folder
 from paperpath.config.schema import Config
 from paperpath.system import dropped
 
@@ -23,8 +23,9 @@ def layout(config: Config, *, system: bool) -> tuple[Folder, ...]:
     """Return the folders, each after those that it lies in; ``system``: with separate users, as root makes them."""
     state, queue, mail = config.paths.state, queue_folder(config), mail_root(config)
     accounts, spool = os.path.dirname(accounts_file(config)), spool_folder(config)
+    guard = guard_folder(config)
     if not system:
-        private = tuple(Folder(path, 0o700) for path in (state, queue, spool, mail, accounts, config.paths.run))
+        private = tuple(Folder(path, 0o700) for path in (state, queue, spool, mail, accounts, guard, config.paths.run))
         return (*private, Folder(drop_folder(config), dropped.MODE))
     return (
         Folder(state, 0o755, "root", "root"),
@@ -33,5 +34,6 @@ def layout(config: Config, *, system: bool) -> tuple[Folder, ...]:
         Folder(drop_folder(config), dropped.MODE, PROCESS_USERS["receive"], PROCESS_USERS["receive"]),
         Folder(mail, 0o750, MAIL_USER, MAIL_USER),
         Folder(accounts, 0o750, "root", AUTH_USER),
+        Folder(guard, 0o700, PROCESS_USERS["guard"], PROCESS_USERS["guard"]),
         Folder(config.paths.run, 0o755, "root", "root"),
     )

@@ -7,6 +7,10 @@ from paperpath.config.schema import Config
 QUEUE_CONTROL = "queue.control"
 """Socket in the run folder that `paperpath queue` speaks to.  No socket there has a longer name."""
 
+GUARD_DOOR = "guard"
+GUARD_CONTROL = "guard.control"
+"""Sockets in the run folder: of those who meet clients, and of `paperpath ban`."""
+
 DEFAULT_FILE = "/etc/paperpath/paperpath.toml"
 
 
@@ -28,6 +32,16 @@ def queue_folder(config: Config) -> str:
 def queue_control(config: Config) -> str:
     """Return the path of the socket of `paperpath queue`."""
     return os.path.join(config.paths.run, QUEUE_CONTROL)
+
+
+def guard_folder(config: Config) -> str:
+    """Return the folder where `guard` keeps the bans."""
+    return os.path.join(config.paths.state, "guard")
+
+
+def guard_control(config: Config) -> str:
+    """Return the path of the socket of `paperpath ban`."""
+    return os.path.join(config.paths.run, GUARD_CONTROL)
 
 
 def inject_socket(config: Config) -> str:

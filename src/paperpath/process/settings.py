@@ -20,6 +20,28 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     """Folders that the process may change; of the rest of the host it may read what Python needs."""
 
 
+class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much one session, and one client, may have; times in seconds."""
+
+    sessions_per_network: int = 200
+    """From one stranger's IPv4 /24 or IPv6 /48."""
+    reserved_percent: int = 20
+    """Of the sessions: half for clients that are known, half for relay networks alone."""
+    commands_most: int = 100
+    """In a row, that bring no message on."""
+    messages_most: int = 1000
+    content_timeout_s: int = 180
+    throughput: int = 256
+    """Bytes of content a second, on average over ``content_timeout_s``."""
+    strained_timeout_s: int = 20
+    """For a stranger's command or content while sessions run short."""
+    greeting_delay_s: int = 1
+    error_delay_s: int = 1
+    account_recipients_per_hour: int = 500
+    """Of one account; 0: any number."""
+    account_recipients_per_day: int = 2000
+
+
 class ReceiveSettings(Common, frozen=True, kw_only=True):
     """For `receive`."""
 
@@ -47,6 +69,9 @@ class ReceiveSettings(Common, frozen=True, kw_only=True):
     """User ids that may inject mail with any sender."""
     drop: str
     """Folder of mail that was injected while the service was stopped; empty where another process takes it."""
+    guard: str = ""
+    """Socket of `guard`; empty where there is none."""
+    limits: SessionLimits = SessionLimits()
 
 
 class QueueSettings(Common, frozen=True, kw_only=True):
@@ -100,6 +125,26 @@ class LocalSettings(Common, frozen=True, kw_only=True):
     worker_users: tuple[int, ...]
     pass_key: bytes = b""
     """What door passes are judged by (`process.passes`); empty: none is good."""
+
+
+class GuardSettings(Common, frozen=True, kw_only=True):
+    """For `guard`."""
+
+    folder: str
+    """Where it keeps the bans."""
+    rates: dict[str, int]
+    """How many ``connections``, ``messages`` and ``recipients`` an address may have in a minute; 0: any number."""
+    sessions_per_address: int
+    sessions_per_network: int
+    points: int
+    window_s: int
+    first_s: int
+    most_s: int
+    trusted: tuple[str, ...]
+    """Networks that are never banned, the relay networks among them."""
+    client_users: tuple[int, ...]
+    """User ids that may tell what they see; the kernel names who is at the other end."""
+    operator_users: tuple[int, ...]
 
 
 class RemoteSettings(Common, frozen=True, kw_only=True):

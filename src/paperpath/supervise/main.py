@@ -31,7 +31,7 @@ _HUP, _CONTROL = "SIGHUP", "control"
 
 _WATCH_S = 1.0
 """How old a change of those files may grow before it counts."""
-_STOP_ORDER = (("receive", 1 / 3), ("queue", 9 / 10), ("remote", 1), ("local", 1))
+_STOP_ORDER = (("receive", 1 / 3), ("queue", 9 / 10), ("remote", 1), ("local", 1), ("guard", 1))
 """Who drains first, and which part of the grace is over when it must have ended: nothing new comes in, then nothing
 goes out to agents, then they have nothing to do.  A client that is silent takes no time from the deliveries."""
 

@@ -11,7 +11,15 @@ from paperpath.config.control import Control
 from paperpath.config.endpoints import Tcp, Unix, parse_listen
 from paperpath.config.identities import MAIL_USER, PROCESS_USERS
 from paperpath.config.load import routing_table
-from paperpath.config.places import drop_folder, inject_socket, mail_root, queue_folder, spool_folder
+from paperpath.config.places import (
+    GUARD_DOOR,
+    drop_folder,
+    guard_folder,
+    inject_socket,
+    mail_root,
+    queue_folder,
+    spool_folder,
+)
 from paperpath.config.program_values import injected_size_bytes
 from paperpath.config.qmail import as_bytes
 from paperpath.config.schema import Config
@@ -24,6 +32,7 @@ from paperpath.process.settings import (
     ReceiveSettings,
     RemoteSettings,
 )
+from paperpath.supervise.guarding import GUARD_DOORS, guard_settings, is_guarded, session_limits
 from paperpath.system.chance import random_bytes
 from paperpath.system.users import find_user, own_uid, user_name
 from paperpath.wire.tls import TlsSettings
@@ -105,7 +114,7 @@ def make_plan(config: Config, processors: int) -> Plan:
     """Work out what to run.  Raises PlanError."""
     users = _Users(separate=own_uid() == 0 and config.privileges == "separate")
     smtp = tuple(Door(f"{listen.service} {listen.address}", parse_listen(listen.address)) for listen in config.listen)
-    inner = _inner_doors(config.paths.run)
+    inner = _inner_doors(config)
     receivers = config.receive.processes or max(1, processors // 2)
     tls = _tls(config)
     parts = [
@@ -117,13 +126,16 @@ def make_plan(config: Config, processors: int) -> Plan:
         Part(_numbered("remote", number, config.remote.processes), "remote", users.name("remote"), remote, ())
         for number in range(config.remote.processes)
     ]
+    if is_guarded(config):
+        guard = guard_settings(config, users.uid)
+        parts.append(Part("guard", "guard", users.name("guard"), _pack(guard), tuple(GUARD_DOORS)))
     names = (*(door.name for door in smtp), _INJECT)
     for number in range(receivers):
         receive = _pack(_receive(config, users, tls, receivers, takes_drops=number == 0))
         name = _numbered("receive", number, receivers)
         parts.append(Part(name, "receive", users.name("receive"), receive, names))
     privileges = "separate users" if users.separate else f"all as {user_name(own_uid())}"
-    state = () if users.separate else (queue_folder(config), spool_folder(config), mail_root(config))
+    state = (queue_folder(config), spool_folder(config), mail_root(config), guard_folder(config))
     return Plan(
         parts=tuple(parts),
         doors=(*inner, Door(_INJECT, Unix(inject_socket(config))), *smtp),
@@ -131,14 +143,14 @@ def make_plan(config: Config, processors: int) -> Plan:
         grace_s=config.stop.grace,
         log_as_json=config.log.format == "json",
         run=config.paths.run,
-        folders=(config.paths.run, *state),
+        folders=(config.paths.run, *(() if users.separate else state)),
         drop=drop_folder(config),
         drop_reader=users.uid("receive"),
         config=config,
     )
 
 
-def _inner_doors(run: str) -> tuple[Door, ...]:
+def _inner_doors(config: Config) -> tuple[Door, ...]:
     """The sockets between processes.  Who is at the other end is told by the kernel, so their mode need not."""
     paths = {
         "intake": "queue.intake",
@@ -146,8 +158,9 @@ def _inner_doors(run: str) -> tuple[Door, ...]:
         "control": "queue.control",
         "lookup": "local.lookup",
         "workers": "local.workers",
+        **(GUARD_DOORS if is_guarded(config) else {}),
     }
-    return tuple(Door(name, Unix(os.path.join(run, file))) for name, file in paths.items())
+    return tuple(Door(name, Unix(os.path.join(config.paths.run, file))) for name, file in paths.items())
 
 
 def _numbered(role: str, number: int, count: int) -> str:
@@ -193,6 +206,8 @@ def _receive(
         inject_size_bytes=injected_size_bytes(config),
         trusted_users=_trusted(config, users),
         drop=drop_folder(config) if takes_drops else "",
+        guard=os.path.join(config.paths.run, GUARD_DOOR) if is_guarded(config) else "",
+        limits=session_limits(config),
         writable=(spool_folder(config), drop_folder(config)),
     )
 

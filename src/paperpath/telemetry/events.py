@@ -132,6 +132,59 @@ class GuardAway(Event, frozen=True):
     advice: ClassVar[str] = "It is started again by itself; if it stays away, the lines of `guard` say why."
 
 
+class BanBegan(Event, frozen=True):
+    """A network is not served for a while, or until an operator says otherwise."""
+
+    name: ClassVar[str] = "ban.began"
+    level: ClassVar[Level] = "notice"
+    advice: ClassVar[str] = (
+        "`paperpath ban why` tells more, `paperpath ban remove` lifts it; [bans] trusted prevents it."
+    )
+    network: str
+    reason: str
+    by: str
+    """``guard``, or the operator."""
+    for_s: int
+    """0: until an operator removes it."""
+    times: int
+    """The how manieth ban of this network it is, as far as that is remembered."""
+    evidence: str
+    """What it did last, the latest first."""
+
+
+class BanEnded(Event, frozen=True):
+    """A network is served again."""
+
+    name: ClassVar[str] = "ban.ended"
+    level: ClassVar[Level] = "notice"
+    network: str
+    how: str
+    """``expired``, ``trusted now``, or the operator who removed it."""
+    turned_away: int
+    """Connections that it refused."""
+
+
+class BansNotKept(Event, frozen=True):
+    """The bans could not be read or written: they hold, but do not outlive this process."""
+
+    name: ClassVar[str] = "ban.not-kept"
+    level: ClassVar[Level] = "warning"
+    advice: ClassVar[str] = "Mend what the error names; `paperpath init --system` makes the folder."
+    error: str
+
+
+class RateExceeded(Event, frozen=True):
+    """A client network did more than its rate allows; it is told to try later until that is over."""
+
+    name: ClassVar[str] = "rate.exceeded"
+    level: ClassVar[Level] = "notice"
+    advice: ClassVar[str] = "If it is a server one knows, add it to [relay] networks or raise the rate in [limits]."
+    network: str
+    what: str
+    """``connections``, ``messages`` or ``recipients``, in a minute."""
+    for_s: int
+
+
 class SenderReplaced(Event, frozen=True):
     """A program of this host asked for an envelope sender that its user may not have, and got the user's address."""
 

@@ -13,6 +13,7 @@ def test_with_separate_users_each_holds_its_own() -> None:
         Folder("/var/lib/paperpath/drop", 0o3733, "paperpath-receive", "paperpath-receive"),
         Folder("/var/lib/paperpath/mail", 0o750, "paperpath-mail", "paperpath-mail"),
         Folder("/var/lib/paperpath/accounts", 0o750, "root", "paperpath-auth"),
+        Folder("/var/lib/paperpath/guard", 0o700, "paperpath-guard", "paperpath-guard"),
         Folder("/run/paperpath", 0o755, "root", "root"),
     )
 

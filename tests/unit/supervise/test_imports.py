@@ -11,7 +11,7 @@ LOADED = {
         "program_values", "qmail", "routing", "schema", "schema_tls", "section",
     },
     "process": {"child", "passes", "settings"},
-    "supervise": {"child", "main", "plan"},
+    "supervise": {"child", "guarding", "main", "plan"},
     "system": {
         "chance", "channel", "clock", "confine", "dropped", "kernel", "listeners", "notify", "output", "privileges",
         "spawn", "users",

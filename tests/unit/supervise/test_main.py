@@ -161,7 +161,7 @@ async def test_where_a_new_process_does_not_start_all_go_back_and_it_goes(stage:
     stage.write(ports=ports, receivers=3)
     stage.answers = {"receive-3": "no"}
     assert (await stage.reload())["reason"] == "receive-3: no"
-    kept = ["queue", "local", "remote", "receive-1", "receive-2"]
+    kept = ["queue", "local", "remote", "guard", "receive-1", "receive-2"]
     assert names(stage, "goes back") == kept
     assert names(stage, "stops") == ["receive-3"]
     stage.answers = {}
@@ -191,7 +191,7 @@ async def test_term_breaks_a_reload_off_and_a_second_one_kills(stage: Stage) -> 
         await asyncio.sleep(0)
     os.kill(os.getpid(), signal.SIGHUP)  # waits in line, and must not be begun now
     done = await end(service, stage)
-    assert [what for what, *_ in done] == ["stops"] * 4
+    assert [what for what, *_ in done] == ["stops"] * 5
 
 
 async def test_second_term_kills_all_at_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,4 +220,5 @@ async def test_silent_client_leaves_the_deliveries_their_time(stage: Stage) -> N
         ("stops", "queue", "17"),
         ("stops", "remote", "3"),
         ("stops", "local", "0"),
+        ("stops", "guard", "0"),
     ]

@@ -6,7 +6,7 @@ import pytest
 
 from paperpath.config.endpoints import Tcp, Unix
 from paperpath.config.load import parse
-from paperpath.process.settings import LocalSettings, QueueSettings, ReceiveSettings, RemoteSettings
+from paperpath.process.settings import GuardSettings, LocalSettings, QueueSettings, ReceiveSettings, RemoteSettings
 from paperpath.supervise import plan as module
 from paperpath.supervise.plan import Part, Plan, PlanError, make_plan
 from paperpath.system.users import User, own_uid
@@ -42,7 +42,7 @@ def decoded(plan: Plan, role: str, kind: type[S]) -> S:
 
 
 def test_order_is_from_the_store_outwards() -> None:
-    assert [part.name for part in plan_of().parts] == ["queue", "local", "remote", "receive"]
+    assert [part.name for part in plan_of().parts] == ["queue", "local", "remote", "guard", "receive"]
 
 
 @pytest.mark.parametrize(("processors", "names"), [(1, 1), (2, 1), (4, 2), (9, 4)])
@@ -65,6 +65,7 @@ def test_every_process_gets_the_sockets_it_serves_and_no_other() -> None:
         "queue": ("intake", "remote", "control"),
         "local": ("lookup", "workers"),
         "remote": (),
+        "guard": ("guard", "bans"),
         "receive": (*smtp, "inject"),
     }
     endpoints = {door.name: door.endpoint for door in plan.doors}
@@ -95,6 +96,23 @@ def test_each_process_is_told_what_a_qmail_host_can_say() -> None:
     assert decoded(plan, "local", LocalSettings).qmail_home == "/q"
 
 
+def test_guard_is_there_where_strangers_can_be() -> None:
+    plan = plan_of('[relay]\nnetworks = ["192.0.2.0/24"]\n[bans]\ntrusted = ["198.51.100.0/24"]\n')
+    guard = decoded(plan, "guard", GuardSettings)
+    assert guard.trusted == ("192.0.2.0/24", "198.51.100.0/24")
+    assert guard.rates == {"connections": 600, "messages": 1200, "recipients": 6000}
+    assert guard.writable == (guard.folder,) == ("/s/guard",)
+    assert decoded(plan, "receive", ReceiveSettings).guard == "/r/guard"
+
+
+def test_no_guard_where_nobody_comes_over_the_network() -> None:
+    text = BASE.replace("127.0.0.1:2525", "unix:/r/a").replace("[::1]:2526", "unix:/r/b")
+    plan = make_plan(parse('privileges = "caller"\n' + text, "test.toml"), 2)
+    assert parts(plan, "guard") == []
+    assert "guard" not in {door.name for door in plan.doors}
+    assert decoded(plan, "receive", ReceiveSettings).guard == ""
+
+
 def test_as_the_caller_nobody_is_changed_to() -> None:
     plan = plan_of()
     assert {part.user for part in plan.parts} == {None}
@@ -113,7 +131,8 @@ def as_root(monkeypatch: pytest.MonkeyPatch, users: dict[str, int]) -> None:
 
 
 USERS = {
-    f"paperpath-{name}": number for number, name in enumerate(("receive", "queue", "remote", "admin", "mail"), 900)
+    f"paperpath-{name}": number
+    for number, name in enumerate(("receive", "queue", "remote", "admin", "mail", "guard", "pop3", "auth"), 900)
 }
 
 
@@ -124,6 +143,7 @@ def test_as_root_every_process_has_its_user(monkeypatch: pytest.MonkeyPatch) -> 
         "queue": "paperpath-queue",
         "local": None,
         "remote": "paperpath-remote",
+        "guard": "paperpath-guard",
         "receive": "paperpath-receive",
     }
     assert plan.privileges == "separate users"
