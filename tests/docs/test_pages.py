@@ -15,7 +15,7 @@ SOURCE = ROOT / "src" / "paperpath"
 BACKTICKED = re.compile(r"`([^`\n]+)`")
 
 
-NOT_EVENTS = {"message.trace"}
+NOT_EVENTS = {"message.trace", "guard.control"}
 """A column of the store."""
 
 

@@ -36,6 +36,7 @@ FOLDERS: Final = {
     "var/lib/paperpath/drop": ("paperpath-receive", 0o3733),
     "var/lib/paperpath/mail": ("paperpath-mail", 0o750),
     "var/lib/paperpath/accounts": ("root", 0o750),
+    "var/lib/paperpath/guard": ("paperpath-guard", 0o700),
     "run/paperpath": ("root", 0o755),
     "etc/paperpath": ("root", 0o755),
 }
@@ -157,7 +158,7 @@ def test_every_process_has_its_own_user_and_no_way_back(service: SystemService) 
     assert all(rights.uids == rights.gids == {0} for _, rights in roots)
     mine = [
         (module, expected(service.host, f"paperpath-{module}", confined=True))
-        for module in ("queue", "receive", "receive", "remote")
+        for module in ("guard", "queue", "receive", "receive", "remote")
     ]
     mine.append((WORKER, expected(service.host, "paperpath-mail", confined=True)))
     # A user's programs may gain what that user's programs may, so this worker is bound by nothing but its user.
@@ -199,13 +200,14 @@ for folder in sys.argv[1:]:
         ("paperpath-receive", {"/var/lib/paperpath/spool", "/var/lib/paperpath/drop"}),
         ("paperpath-remote", set()),
         ("paperpath-queue", {"/var/lib/paperpath/queue"}),
+        ("paperpath-guard", {"/var/lib/paperpath/guard"}),
         ("paperpath-mail", {"/var/lib/paperpath/mail"}),
         (SYSTEM_USER, {f"/home/{SYSTEM_USER}"}),
         ("nobody", set()),
     ],
 )
 def test_users_read_their_own_only(service: SystemService, user: str, own: set[str]) -> None:
-    state = [f"/var/lib/paperpath/{name}" for name in ("queue", "spool", "drop", "mail", "accounts")]
+    state = [f"/var/lib/paperpath/{name}" for name in ("queue", "spool", "drop", "mail", "accounts", "guard")]
     printed = service.host.run(service.host.python, "-Ic", READS, *state, f"/home/{SYSTEM_USER}", user=user)
     assert set(printed.split()) - {"reads"} == own
 
@@ -242,7 +244,7 @@ def test_programs_of_a_user_have_that_users_rights(service: SystemService) -> No
 
 def test_what_is_killed_comes_back_and_delivers(service: SystemService) -> None:
     service.deliver("before any kill")
-    for victim in ("receive", "remote", WORKER, "local", "queue"):
+    for victim in ("receive", "guard", "remote", WORKER, "local", "queue"):
         since = service.mark()
         killed = [pid for pid, module in service.processes().items() if module == victim]
         assert killed
