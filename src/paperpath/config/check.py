@@ -20,7 +20,7 @@ from paperpath.config.schema_tls import Certificate, Tls
 
 _DOMAIN = 'write a name such as "mx.example.org"'
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-_NOT_SERVED_YET = frozenset({"submission", "submissions", "lmtp", "qmtp", "qmqp", "pop3", "pop3s"})
+_NOT_SERVED_YET = frozenset({"submission", "submissions", "pop3", "pop3s"})
 _TLS_FROM_THE_START = frozenset({"submissions", "pop3s"})
 _RUN_MOST_BYTES = SOCKET_PATH_MOST_BYTES - len("/" + QUEUE_CONTROL)
 

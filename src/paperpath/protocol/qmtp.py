@@ -54,9 +54,8 @@ class Malformed:
         """It may be QMTP, but is longer than can be read."""
 
 
-if TYPE_CHECKING:
-    Event = bytes | Package | Malformed
-    """Bytes are a piece of the message, its lines ending in LF where they ended in CR LF; never empty."""
+Event = bytes | Package | Malformed
+"""Bytes are a piece of the message, its lines ending in LF where they ended in CR LF; never empty."""
 
 
 class _TooLong(NetstringError):

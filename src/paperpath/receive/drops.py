@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from paperpath.base.text import describe
-from paperpath.receive.parcel import Answer, Parcel
+from paperpath.receive.parcel import Answer, Parcel, program
 from paperpath.receive.service import Service
 from paperpath.system import dropped
 from paperpath.system.injection import DROP_VERSION
@@ -87,7 +87,7 @@ class Drops:
         """Return what became of a file's message; it is durable in the queue where the letter is K."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
-        parcel = Parcel(service, file.uid, future.set_result)
+        parcel = Parcel(service, program(service, file.uid), future.set_result)
         try:
             for number, part in enumerate(_without_version(file)):
                 if future.done() or parcel.ended:

@@ -9,7 +9,8 @@ from paperpath.process.directory import Directory
 from paperpath.process.settings import ReceiveSettings
 from paperpath.process.submitter import Submitter
 from paperpath.receive.drops import Drops
-from paperpath.receive.injection import InjectionSession
+from paperpath.receive.qmqp import InjectionSession, QmqpSession
+from paperpath.receive.qmtp import QmtpSession
 from paperpath.receive.service import Service
 from paperpath.receive.session import Session
 from paperpath.receive.sessions import Sessions
@@ -18,8 +19,12 @@ from paperpath.telemetry.log import Log
 _BACKLOG = 4096
 _SWEEP_S = 5.0
 """How often sessions are looked through for silent ones: costs less than a timer a command."""
-_INJECT = "inject"
-"""What the door of this host's programs is called."""
+_SESSIONS: dict[str, type[QmqpSession | QmtpSession]] = {
+    "inject": InjectionSession,
+    "qmqp": QmqpSession,
+    "qmtp": QmtpSession,
+}
+"""What is spoken, where it is not SMTP or LMTP; ``inject`` is the door of this host's programs."""
 
 
 class ReceiveRole:
@@ -62,13 +67,16 @@ class ReceiveRole:
         await asyncio.sleep(0)  # the last replies leave, the sessions' lines are written
 
     async def _serve(self, service: Service, name: str, sock: socket.socket) -> asyncio.Server:
-        loop = asyncio.get_running_loop()
-        if name == _INJECT:
-            return await loop.create_unix_server(
-                lambda: InjectionSession(service, self._sessions), sock=sock, backlog=_BACKLOG
-            )
+        loop, sessions = asyncio.get_running_loop(), self._sessions
         spoken = name.partition(" ")[0]
-        return await loop.create_server(lambda: Session(service, spoken, self._sessions), sock=sock, backlog=_BACKLOG)
+
+        def session() -> asyncio.Protocol:
+            kind = _SESSIONS.get(spoken)
+            return Session(service, spoken, sessions) if kind is None else kind(service, sessions)
+
+        if sock.family == socket.AF_UNIX:
+            return await loop.create_unix_server(session, sock=sock, backlog=_BACKLOG)
+        return await loop.create_server(session, sock=sock, backlog=_BACKLOG)
 
     def _take_drops(self, service: Service) -> None:
         if not service.settings.drop:

@@ -1,4 +1,5 @@
-"""One message from a program of this host while it comes in, from the socket or from the drop folder.
+"""One message in QMQP's form while it comes in: from a program of this host, by the socket or the drop folder, or from
+another host.
 
 It is checked and handed to the queue here; how the answer reaches whoever brought it is not known here.
 """
@@ -8,20 +9,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from paperpath.base.address import NULL_SENDER, VERP_SUFFIX, split
-from paperpath.base.ids import show_id
 from paperpath.base.limits import ADDRESS_MOST_BYTES, ENVELOPE_MOST_BYTES, RECIPIENTS_MOST
+from paperpath.base.reply import Reply
 from paperpath.base.text import show
 from paperpath.config.routing import route
 from paperpath.message.trace import received_line
 from paperpath.protocol.qmqp import Event, Malformed, MessagePart, QmqpServer, Request, TooLarge
-from paperpath.receive.gatherer import Gatherer
+from paperpath.receive import words
+from paperpath.receive.content import Content
+from paperpath.receive.recipients import Verdict
 from paperpath.receive.service import Service
 from paperpath.system.clock import now
 from paperpath.system.users import user_name
-from paperpath.telemetry.events import SenderReplaced, StorageFull
-from paperpath.wire.intake import Accepted, NotAccepted, Submit
+from paperpath.telemetry.events import SenderReplaced
+from paperpath.wire.intake import Accepted
 
-_SERVICE = "inject"
+_INJECT = "inject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +38,45 @@ class Answer:
 
 OnAnswer = Callable[[Answer], None]
 
-_NO_ROOM = Answer("Z", "There is no room for the message just now (#4.3.1)")
-_TOO_LARGE = Answer("D", "The message is larger than is taken here (#5.3.4)")
-_BAD_ADDRESS = Answer("D", "Sorry, addresses like that are not taken (#5.1.3)")
-_TOO_MANY = Answer("D", "The message has too many recipients (#5.5.3)")
-_LOOPING = Answer("D", "The message went through too many servers, it is looping (#5.4.6)")
-_TRY_LATER = Answer("Z", "The message could not be stored just now (#4.3.0)")
 _NOBODY = Answer("K", "ok, for nobody")
 
 _name_of = lru_cache(maxsize=1000)(user_name)
 
 
+@dataclass(frozen=True, slots=True)
+class Bringer:
+    """Who brings a message."""
+
+    service: str
+    """``inject`` or ``qmqp``."""
+    peer: str
+    """``local uid N``, or the address of a host."""
+    size_most_bytes: int
+    uid: int | None = None
+    """Of a program of this host: the user whose mail it is.  Another host chooses the sender, whoever it may be."""
+
+    @property
+    def origin(self) -> str:
+        """Where the message came from, for the log."""
+        return f"{self.service} {self.peer.removeprefix('local ')}"
+
+
+def program(service: Service, uid: int) -> Bringer:
+    """Return a program of this host, run by that user."""
+    return Bringer(_INJECT, f"local uid {uid}", service.settings.inject_size_bytes, uid)
+
+
 class Parcel:
     """Takes the bytes of one request; ``on_answer`` is called once, when it has ended and its fate is known."""
 
-    __slots__ = ("_gatherer", "_machine", "_on_answer", "_service", "_spooling_failed", "_ticket", "ended", "uid")
+    __slots__ = ("_bringer", "_content", "_machine", "_on_answer", "_service", "ended")
 
-    def __init__(self, service: Service, uid: int, on_answer: OnAnswer) -> None:
-        settings = service.settings
-        self._service, self._on_answer = service, on_answer
+    def __init__(self, service: Service, bringer: Bringer, on_answer: OnAnswer) -> None:
+        self._service, self._bringer, self._on_answer = service, bringer, on_answer
         self._machine = QmqpServer(
-            message_most_bytes=settings.inject_size_bytes, envelope_most_bytes=2 * ENVELOPE_MOST_BYTES
+            message_most_bytes=bringer.size_most_bytes, envelope_most_bytes=2 * ENVELOPE_MOST_BYTES
         )
-        self._gatherer = Gatherer(settings.spool)
-        self._spooling_failed = False
-        self._ticket = 0
-        self.uid = uid
+        self._content = Content(service)
         self.ended = False
         """Whether the request is complete, and we have to answer."""
 
@@ -71,90 +87,68 @@ class Parcel:
 
     def drop(self) -> None:
         """Nobody waits for an answer any more: forget what came, unless the queue was asked already to take it."""
-        self._gatherer.drop()
-        self._service.submitter.withdraw(self._ticket)
+        self._content.drop()
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, MessagePart):
-            self._add(event.data)
+            self._content.add(event.data)
             return
         self.ended = True
         if isinstance(event, Request):
-            refusal = self._refusal(event)
+            refusal = _refusal(event)
             if refusal is None:
                 self._submit(event)
                 return
         else:
-            refusal = _TOO_LARGE if isinstance(event, TooLarge) else _not_understood(event)
+            refusal = _refused(words.TOO_LARGE) if isinstance(event, TooLarge) else _not_understood(event)
         self._answer(refusal)
 
-    def _add(self, data: bytes) -> None:
-        if self._spooling_failed:
-            return
-        try:
-            self._gatherer.add(data)
-        except OSError as error:
-            self._service.log.emit(StorageFull(error=f"spooling a large message: {error.strerror}"))
-            self._spooling_failed = True
-            self._gatherer.drop()
-
-    def _refusal(self, request: Request) -> Answer | None:
-        recipients = request.recipients
-        if self._spooling_failed:
-            return _NO_ROOM
-        if not all(recipients) or not all(map(_is_address, (request.sender, *recipients))):
-            return _BAD_ADDRESS
-        if len(recipients) > RECIPIENTS_MOST or sum(map(len, recipients)) > ENVELOPE_MOST_BYTES:
-            return _TOO_MANY
-        return None if recipients else _NOBODY
-
     def _submit(self, request: Request) -> None:
-        try:
-            content, descriptor = self._gatherer.finish()
-        except OSError as error:
-            self._service.log.emit(StorageFull(error=f"spooling a large message: {error.strerror}"))
-            self._answer(_NO_ROOM)
-            return
-        if self._gatherer.is_looping(content):
-            self._answer(_LOOPING)
-            return
-        recipients, service = request.recipients, self._service
-
-        self._ticket = service.submitter.next_ticket()
-
-        def answered(answer: Accepted | NotAccepted) -> None:
-            if isinstance(answer, Accepted):
-                self._answer(Answer("K", f"ok {int(now())} qp {show_id(answer.message)}", len(recipients)))
-            else:
-                self._answer(_NO_ROOM if answer.storage_full else _TRY_LATER)
-
-        submit = Submit(
-            ticket=self._ticket,
-            sender=allowed_sender(service, self.uid, request.sender),
+        bringer, recipients = self._bringer, request.recipients
+        sender = request.sender if bringer.uid is None else allowed_sender(self._service, bringer.uid, request.sender)
+        self._content.submit(
+            sender=sender,
             recipients=recipients,
             trace=self._trace(recipients),
-            content=content,
-            size=self._gatherer.size,
-            origin=f"{_SERVICE} uid {self.uid}",
-            attached=descriptor is not None,
+            origin=bringer.origin,
+            on_fate=lambda fate: self._submitted(fate, len(recipients)),
         )
-        service.submitter.submit(submit, descriptor, answered)
+
+    def _submitted(self, fate: Accepted | Verdict, recipients: int) -> None:
+        if isinstance(fate, Accepted):
+            self._answer(Answer("K", words.accepted(fate, int(now()))[1:], recipients))
+        else:
+            self._answer(_refused(fate.reply))
 
     def _trace(self, recipients: tuple[bytes, ...]) -> bytes:
         return received_line(
             helo=b"",
-            peer=f"local uid {self.uid}",
+            peer=self._bringer.peer,
             peer_name=None,
             hostname=self._service.hostname,
-            protocol="local",
+            protocol="QMQP" if self._bringer.uid is None else "local",
             recipient=recipients[0] if len(recipients) == 1 else None,
             now=int(now()),
             tls=None,
         )
 
     def _answer(self, answer: Answer) -> None:
-        self._gatherer.drop()
+        self._content.drop()
         self._on_answer(answer)
+
+
+def _refusal(request: Request) -> Answer | None:
+    recipients = request.recipients
+    if not all(recipients) or not all(map(_is_address, (request.sender, *recipients))):
+        return _refused(words.ADDRESS_MALFORMED)
+    if len(recipients) > RECIPIENTS_MOST or sum(map(len, recipients)) > ENVELOPE_MOST_BYTES:
+        return _refused(words.TOO_MANY_RECIPIENTS)
+    return None if recipients else _NOBODY
+
+
+def _refused(given: Reply) -> Answer:
+    said = words.refused(given)
+    return Answer(said[0], said[1:])
 
 
 def _not_understood(event: Malformed) -> Answer:

@@ -28,6 +28,7 @@ from paperpath.protocol.smtp_server import (
     TransactionDropped,
 )
 from paperpath.receive import replies
+from paperpath.receive.arrival import arrive
 from paperpath.receive.gatherer import Gatherer
 from paperpath.receive.recipients import Recipients, Verdict
 from paperpath.receive.service import Service
@@ -91,19 +92,14 @@ class Session(asyncio.Protocol):
         """Greet, unless there are too many sessions."""
         self._transport: asyncio.Transport = transport
         self._started = self.last_input = self._sessions.time()
-        service = self._service
-        self._peer, (self.relay, network) = service.client_at(transport)
-        self._judge = Recipients(service, self._peer)
+        arrival = arrive(self._service, self._service_name, self._sessions, self, transport)
+        self._peer, self.relay = arrival.peer, arrival.relay
+        self._judge = Recipients(self._service, self._peer)
         self._machine = ServerSession(self._config())
-        if self._machine.config.lmtp and not self.relay:
-            self._log_refusal(replies.LMTP_DENIED, None, f"{self._peer} is not in [relay] networks")
-            self._turn_away(replies.LMTP_DENIED)
-        elif network and self._sessions.count_from(network) >= service.settings.sessions_per_address:
-            self._turn_away(replies.TOO_MANY_FROM_ADDRESS)
-        elif self._sessions.add(self, network):
+        if arrival.refusal is None:
             self._flush()
         else:
-            self._turn_away(replies.TOO_MANY_SESSIONS)
+            self._turn_away(arrival.refusal)
 
     def _config(self) -> ServerConfig:
         if self._service_name == "lmtp":

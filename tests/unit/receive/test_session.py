@@ -158,7 +158,7 @@ SCENARIOS: dict[str, Callable[[Scene], Client]] = {
     "LOOPING": _plain(ENVELOPE, b"DATA\r\n", b"Received: x\r\n" * HOPS_MOST + MESSAGE),
     "TRY_LATER": _put_off(storage_full=False),
     "NO_ROOM": _put_off(storage_full=True),
-    "LMTP_DENIED": lambda scene: scene.open(STRANGER, "lmtp"),
+    "NOT_FOR_STRANGERS": lambda scene: scene.open(STRANGER, "lmtp"),
     "TIMEOUT": _silent,
     "TOO_MANY_SESSIONS": _too_many,
     "TOO_MANY_FROM_ADDRESS": _too_many_from_address,

@@ -1,6 +1,8 @@
-"""The socket where programs of this host hand in mail: one request a connection, in QMQP's form.
+"""Connections that bring one message each in QMQP's form (qmail-interfaces 14.3): from programs of this host, and from
+hosts that keep no queue of their own.
 
-Anybody may connect; who it is says the kernel (SO_PEERCRED).
+Anybody on this host may connect to the first; who it is says the kernel (SO_PEERCRED).  The second is for listed
+networks only: who may talk QMQP may send as anybody to everywhere.
 """
 
 import asyncio
@@ -9,7 +11,9 @@ from typing import Any
 from paperpath.base.reply import Reply
 from paperpath.base.text import describe
 from paperpath.protocol.qmqp import answer as encode
-from paperpath.receive.parcel import Answer, Parcel
+from paperpath.receive import words
+from paperpath.receive.arrival import arrive
+from paperpath.receive.parcel import Answer, Bringer, Parcel, program
 from paperpath.receive.service import Service, uid_of
 from paperpath.receive.sessions import Sessions
 from paperpath.telemetry.events import ProcessBroken, SessionClosed
@@ -17,10 +21,11 @@ from paperpath.telemetry.events import ProcessBroken, SessionClosed
 _TRY_LATER = Answer("Z", "Too many sessions, or the service is stopping; try again later (#4.3.2)")
 
 
-class InjectionSession(asyncio.Protocol):
-    """One connection of one program."""
+class QmqpSession(asyncio.Protocol):
+    """One connection of another host."""
 
     __slots__ = (
+        "_bringer",
         "_bytes_in",
         "_parcel",
         "_sent",
@@ -42,9 +47,18 @@ class InjectionSession(asyncio.Protocol):
         """Learn who it is."""
         self._transport: asyncio.Transport = transport
         self._started = self.last_input = self._sessions.time()
-        self._parcel = Parcel(self._service, uid_of(transport), self._answer)
-        if not self._sessions.add(self):
-            self._answer(_TRY_LATER)
+        self._bringer, last = self._arrive()
+        self._parcel = Parcel(self._service, self._bringer, self._answer)
+        if last is not None:
+            self.result = "refused"
+            self._answer(last)
+
+    def _arrive(self) -> tuple[Bringer, Answer | None]:
+        """Return who it is, and what is said at once where there is no place for it."""
+        arrival = arrive(self._service, "qmqp", self._sessions, self, self._transport)
+        bringer = Bringer("qmqp", arrival.peer, self._service.settings.message_size_bytes)
+        # A stranger hears nothing: a client that is only missing in the settings tries again.
+        return bringer, None if arrival.refusal is None else Answer("", words.refused(arrival.refusal))
 
     def data_received(self, data: bytes) -> None:
         """Feed the parcel."""
@@ -55,7 +69,7 @@ class InjectionSession(asyncio.Protocol):
         try:
             self._parcel.receive(data)
         except Exception as error:  # a defect of ours ends this session, and nothing else
-            self._service.log.emit(ProcessBroken(where="injection", error=describe(error)))
+            self._service.log.emit(ProcessBroken(where=self._bringer.service, error=describe(error)))
             self._transport.abort()
 
     def eof_received(self) -> bool:
@@ -70,8 +84,8 @@ class InjectionSession(asyncio.Protocol):
         is_accepted = sent is not None and sent.letter == "K"
         self._service.log.emit(
             SessionClosed(
-                service="inject",
-                peer=f"local uid {self._parcel.uid}",
+                service=self._bringer.service,
+                peer=self._bringer.peer,
                 helo="",
                 messages=int(is_accepted),
                 recipients=sent.recipients if sent is not None else 0,
@@ -107,3 +121,13 @@ class InjectionSession(asyncio.Protocol):
         if given.letter:
             self._transport.write(encode(given.letter, given.text))
         self._transport.close()
+
+
+class InjectionSession(QmqpSession):
+    """One connection of a program of this host."""
+
+    __slots__ = ()
+
+    def _arrive(self) -> tuple[Bringer, Answer | None]:
+        bringer = program(self._service, uid_of(self._transport))
+        return bringer, None if self._sessions.add(self) else _TRY_LATER
