@@ -16,6 +16,10 @@ class Delivered(msgspec.Struct, frozen=True, array_like=True, tag="delivered", g
     host: str = ""
     """The peer that took it; empty for a local mailbox."""
     code: str = "0.0"
+    takes_dsn: bool = False
+    """The peer was told what the sender wants to hear of (RFC 3461): from here on that is its duty."""
+    takes_deliver_by: bool = False
+    """The peer was told by when to deliver (RFC 2852)."""
 
     @property
     def status(self) -> str:

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from paperpath.base.address import split
 from paperpath.base.limits import ADDRESS_MOST_BYTES, RECIPIENTS_MOST
 from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
@@ -124,6 +126,8 @@ class _Run:
     def done(self) -> Done:
         """Return the outcome of a run that came to its end."""
         forwards = self._forwards()
+        if not self.files and not self._programs:
+            forwards = tuple(msgspec.structs.replace(forward, whole=True) for forward in forwards)
         addresses = len(self._addresses) + sum(len(forward.recipients) for forward in self._of_aliases)
         summary = b"did %d+%d+%d" % (self.files, addresses, self._programs)
         return Done(Delivered(shown(self._output, summary)), forwards)

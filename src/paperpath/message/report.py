@@ -1,9 +1,8 @@
-"""Failure reports: what the sender is told about recipients that will never have the message.
+"""Reports to the sender: on recipients that will never have the message, that still wait for it, that have it.
 
-One text serves two readers.  Programs of today read RFC 3464: a multipart/report of a text, a
-message/delivery-status and the original.  Programs of qmail's world read QSBMF, which is the shape of the
-text part: a first paragraph that begins ``Hi. This is the``, a paragraph for each recipient that begins
-``<ADDRESS>:``, and a last one that begins with a hyphen.
+Programs of today read RFC 3464: a multipart/report of a text, a message/delivery-status and the original, or its
+header.  Programs of qmail's world read QSBMF, which is the shape of the text part of a report of failure; a report of
+anything else must not look like one to them (`report_words`).
 
 Nothing from outside (addresses, the peers' words, the original) can add a line to a header or end a part:
 every value is put on one bounded line first, and the boundary is one that occurs in no part.
@@ -23,7 +22,10 @@ from paperpath.base.address import (
 from paperpath.base.dates import rfc5322
 from paperpath.base.limits import INLINE_CONTENT_BYTES
 from paperpath.base.text import one_line, show
+from paperpath.base.xtext import decode_xtext
+from paperpath.message.header import fields as fields_of
 from paperpath.message.header import header_end
+from paperpath.message.report_words import LINE_BYTES, Returned, report_words, subject
 from paperpath.message.trace import plain_host, return_path
 
 ORIGINAL_MOST_BYTES = 64 * 1024
@@ -32,10 +34,9 @@ somebody who never sent the message, and should not be a way to send them its bu
 
 assert ORIGINAL_MOST_BYTES * 2 <= INLINE_CONTENT_BYTES  # so that a report is small content for the store
 
-_LINE_BYTES = 900
-"""Longest value on one line: with the words around it below the 998 of RFC 5322 2.1.1."""
-
-_STATUS = re.compile(r"[45]\.[0-9]{1,3}\.[0-9]{1,3}")  # RFC 3463 2
+# RFC 3463 2, 3.1: the class of a status follows from what happened; a failure may have been temporary in itself.
+_CLASSES = {"failed": "54", "delayed": "4"}
+_STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _DOMAIN = re.compile(r"[\w.:\[\]-]+")
 _NOT_TOKEN = re.compile(r"[^A-Za-z0-9.]")
 
@@ -43,23 +44,29 @@ _NOT_TOKEN = re.compile(r"[^A-Za-z0-9.]")
 _NOT_QCHAR = re.compile(r"[^!-*,-<>-\[\]-~]")
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """One recipient that failed."""
+class Reported(msgspec.Struct, frozen=True, kw_only=True):
+    """One recipient of a report."""
 
     address: bytes
     """As the sender knows it: without the prefix of a virtual domain."""
+    action: str = "failed"
+    """``failed``, ``delayed``, ``delivered``, ``relayed`` or ``expanded`` (RFC 3464 2.3.3)."""
     status: str
     """Enhanced status (RFC 3463)."""
     text: str
     """What happened, in words."""
     host: str = ""
-    """The peer that refused; empty where it was this host."""
+    """The peer that said so; empty where it was this host."""
     diagnostic: str = ""
     """The peer's reply (``550 5.1.1 …``); empty where there was none."""
+    original: bytes = b""
+    """The recipient as the sender wrote it (RFC 3461 4.2), ``rfc822;`` and xtext; empty where it did not say."""
+    retried_until: int = 0
+    """When it is given up, in seconds; 0: it is not tried any more."""
 
 
 class Original(msgspec.Struct, frozen=True, kw_only=True):
-    """The message that failed."""
+    """The message that is reported on."""
 
     sender: bytes
     trace: bytes
@@ -69,6 +76,14 @@ class Original(msgspec.Struct, frozen=True, kw_only=True):
     """``content`` is all of it."""
     birth: int
     """When this host accepted it, in seconds."""
+    header_only: bool = False
+    """Its content is not to be returned, however short."""
+    envelope_id: bytes = b""
+    """What the sender calls it (RFC 3461 4.4), in xtext."""
+    deliver_by: int = 0
+    """By when it should be delivered (RFC 2852), in seconds; 0: whenever."""
+    hold: str = ""
+    """For how long, or until when, its sender had it held (RFC 4865 5.1.2)."""
 
 
 def report_envelope(sender: bytes, double_to: bytes, hostname: bytes) -> tuple[bytes, bytes] | None:
@@ -89,28 +104,29 @@ def report_envelope(sender: bytes, double_to: bytes, hostname: bytes) -> tuple[b
     return DOUBLE_BOUNCE_SENDER, double_to if b"@" in double_to else double_to + b"@" + hostname
 
 
-def failure_report(
+def delivery_report(
     *,
     hostname: bytes,
     reporter: bytes,
     recipient: bytes,
     original: Original,
-    failures: Sequence[Failure],
+    reported: Sequence[Reported],
     double: bool,
     now: int,
     token: str,
 ) -> bytes:
     """Return the report as message content, its lines ending in LF.
 
-    ``reporter`` is the local part that it comes from, ``recipient`` is from ``report_envelope``; ``double``
-    tells that the original is itself a report.  ``token`` names this report and no other of this host, ever:
-    Message-ID and boundary are made from it.  The size is bounded by ``ORIGINAL_MOST_BYTES`` plus 6 KB for
-    each failure.
+    All recipients failed, or all wait, or all succeeded.  ``reporter`` is the local part that it comes from,
+    ``recipient`` is from ``report_envelope``; ``double`` tells that the original is itself a report.  ``token`` names
+    this report and no other of this host, ever: Message-ID and boundary are made from it.  The size is bounded by
+    ``ORIGINAL_MOST_BYTES`` plus 6 KB for each recipient.
     """
-    kind, returned = _returned(original)
+    kind, returned = _returned(original, failed=reported[0].action == "failed")
+    words = report_words(hostname, reported, double=double, returned=_how_returned(kind, original))
     parts = (
-        _text_part(hostname, failures, double=double, whole=kind == b"message/rfc822"),
-        _part(b"message/delivery-status", _status(hostname, original.birth, failures)),
+        _part(b"text/plain; charset=" + (b"us-ascii" if words.isascii() else b"utf-8"), words),
+        _part(b"message/delivery-status", _status(hostname, original, reported)),
         _part(kind, returned),
     )
     boundary = _boundary(token, parts)
@@ -118,9 +134,10 @@ def failure_report(
         b"Date: " + rfc5322(now).encode(),
         b"From: " + _mailbox(reporter + b"@" + hostname),
         b"To: " + _mailbox(recipient),
-        b"Subject: failure notice",
+        b"Subject: " + subject(reported[0].action),
         b"Message-ID: <%b@%b>" % (_plain_token(token), plain_host(hostname)),
         b"Auto-Submitted: auto-replied",  # RFC 3834 5
+        *([b"TLS-Required: No"] if _is_tls_optional(original) else []),
         b"MIME-Version: 1.0",
         b'Content-Type: multipart/report; report-type=delivery-status;\n\tboundary="%b"' % boundary,
     ]
@@ -128,6 +145,12 @@ def failure_report(
         fields.append(b"Content-Transfer-Encoding: 8bit")
     opening = b"\n--" + boundary + b"\n"
     return b"\n".join(fields) + b"\n" + opening + opening.join(parts) + b"\n--" + boundary + b"--\n"
+
+
+def _is_tls_optional(original: Original) -> bool:
+    """Tell whether the sender would rather have it in clear than not at all (RFC 8689 3): so then the report on it."""
+    header = original.content[: header_end(original.content)]
+    return any(name.lower() == b"tls-required" and value.strip().lower() == b"no" for name, value in fields_of(header))
 
 
 def _plain_token(token: str) -> bytes:
@@ -154,7 +177,7 @@ def _mailbox(address: bytes) -> bytes:
         text = quoted.decode()
     except UnicodeDecodeError:
         text = ""
-    fits = text.isprintable() and len(quoted) <= _LINE_BYTES and _DOMAIN.fullmatch(text.rpartition("@")[2])
+    fits = text.isprintable() and len(quoted) <= LINE_BYTES and _DOMAIN.fullmatch(text.rpartition("@")[2])
     return b"<" + quoted + b">" if fits else b"undisclosed-recipients:;"
 
 
@@ -163,58 +186,56 @@ def _part(kind: bytes, body: bytes) -> bytes:
     return b"Content-Type: " + kind + encoding + b"\n\n" + body
 
 
-def _text_part(hostname: bytes, failures: Sequence[Failure], *, double: bool, whole: bool) -> bytes:
-    """Return the part that people and QSBMF readers read (reference 11.2)."""
-    told = (
-        b"A report that was sent from here could not be delivered either."
-        if double
-        else b"Your message could not be delivered to everybody it was meant for."
-    )
-    paragraphs = [
-        b"Hi. This is the Paperpath mail server at %b.\n%b\n" % (plain_host(hostname), told)
-        + b"There will be no further attempt for these recipients:",
-        *(_recipient_paragraph(failure) for failure in failures),
-    ]
-    if not whole:
-        paragraphs.append(b"The message is too long to be returned: only its header is.")
-    last = b"the original bounce." if double else b"a copy of the message."
-    paragraphs.append(b"--- Below this line is " + last)
-    body = b"\n\n".join(paragraphs) + b"\n"
-    return _part(b"text/plain; charset=" + (b"us-ascii" if body.isascii() else b"utf-8"), body)
-
-
-def _recipient_paragraph(failure: Failure) -> bytes:
-    address = _cut(show(failure.address.replace(b"\n", b"_")))
-    lines = b"\n".join(_cut(one_line(line)) for line in failure.text.split("\n")).strip(b"\n")
-    # An empty line would end the paragraph: reference 11.1.
-    return b"<%b>:\n%b" % (address, lines.replace(b"\n\n", b"\n/") or b"No reason was given.")
-
-
-def _cut(text: str) -> bytes:
-    """Return ``text`` in UTF-8, cut to ``_LINE_BYTES`` between two characters."""
-    return text.encode()[:_LINE_BYTES].decode("utf-8", "ignore").encode()
-
-
-def _status(hostname: bytes, birth: int, failures: Sequence[Failure]) -> bytes:
+def _status(hostname: bytes, original: Original, reported: Sequence[Reported]) -> bytes:
     """Return the machine-readable groups of RFC 3464 2.1, in ASCII throughout."""
-    host = plain_host(hostname)
-    about = b"Reporting-MTA: dns; %b\nArrival-Date: %b\n" % (host, rfc5322(birth).encode())
-    return b"\n".join([about, *(b"\n".join(_recipient_fields(failure)) + b"\n" for failure in failures)])
+    about = list(_message_fields(plain_host(hostname), original))
+    return b"\n".join([b"\n".join(group) + b"\n" for group in (about, *map(_recipient_fields, reported))])
 
 
-def _recipient_fields(failure: Failure) -> Iterator[bytes]:
+def _message_fields(host: bytes, original: Original) -> Iterator[bytes]:
+    """Yield the per-message fields (RFC 3464 2.2, RFC 2852 5, RFC 4865 5.1.2)."""
+    if original.envelope_id:
+        yield b"Original-Envelope-Id: " + _ascii(show(decode_xtext(original.envelope_id)))
+    yield b"Reporting-MTA: dns; " + host
+    yield b"Arrival-Date: " + rfc5322(original.birth).encode()
+    if original.deliver_by:
+        yield b"Deliver-By-Date: " + rfc5322(original.deliver_by).encode()
+    if original.hold:
+        yield b"Future-Release-Request: " + _ascii(original.hold)
+
+
+def _recipient_fields(reported: Reported) -> Iterator[bytes]:
     """Yield the per-recipient fields (RFC 3464 2.3)."""
-    yield b"Final-Recipient: " + _typed_address(failure.address)
-    yield b"Action: failed"
-    yield b"Status: " + (failure.status.encode() if _STATUS.fullmatch(failure.status) else b"5.0.0")
-    if failure.host:
-        yield b"Remote-MTA: dns; " + _ascii(failure.host)
-    if failure.diagnostic:
-        yield b"Diagnostic-Code: smtp; " + _ascii(failure.diagnostic)
+    if reported.original:
+        yield b"Original-Recipient: " + _original_recipient(reported.original)
+    yield b"Final-Recipient: " + _typed_address(reported.address)
+    yield b"Action: " + reported.action.encode()
+    yield b"Status: " + _status_of(reported)
+    if reported.host:
+        yield b"Remote-MTA: dns; " + _ascii(reported.host)
+    if reported.diagnostic:
+        yield b"Diagnostic-Code: smtp; " + _ascii(reported.diagnostic)
+    if reported.retried_until:
+        yield b"Will-Retry-Until: " + rfc5322(reported.retried_until).encode()
+
+
+def _status_of(reported: Reported) -> bytes:
+    classes = _CLASSES.get(reported.action, "2")
+    fits = _STATUS.fullmatch(reported.status) and reported.status[0] in classes
+    return (reported.status if fits else f"{classes[0]}.0.0").encode()
+
+
+def _original_recipient(value: bytes) -> bytes:
+    """Return type and address as ORCPT gave them (RFC 3461 6.3), the xtext undone; RFC 6533 3 for type utf-8."""
+    kind, _, address = value.partition(b";")
+    if kind.lower() != b"utf-8":
+        return _ascii(show(kind)) + b"; " + _ascii(show(decode_xtext(address)))
+    text = address.decode("utf-8", "replace")
+    return b"utf-8; " + "".join(c if c.isascii() else f"\\x{{{ord(c):02X}}}" for c in text).encode()[:LINE_BYTES]
 
 
 def _ascii(text: str) -> bytes:
-    return one_line(text).encode("ascii", "backslashreplace")[:_LINE_BYTES]
+    return one_line(text).encode("ascii", "backslashreplace")[:LINE_BYTES]
 
 
 def _typed_address(address: bytes) -> bytes:
@@ -225,17 +246,27 @@ def _typed_address(address: bytes) -> bytes:
     except UnicodeDecodeError:
         return b"rfc822; " + _ascii(show(quoted))
     if text.isascii() and text.isprintable():
-        return b"rfc822; " + quoted[:_LINE_BYTES]
+        return b"rfc822; " + quoted[:LINE_BYTES]
     xtext = _NOT_QCHAR.sub(lambda match: f"\\x{{{ord(match.group()):02X}}}", text)
-    return b"utf-8; " + xtext.encode()[:_LINE_BYTES]
+    return b"utf-8; " + xtext.encode()[:LINE_BYTES]
 
 
-def _returned(original: Original) -> tuple[bytes, bytes]:
-    """Return type and content of the third part: the original, or its header where it is long."""
+def _returned(original: Original, *, failed: bool) -> tuple[bytes, bytes]:
+    """Return type and content of the third part: the original, or its header.
+
+    RFC 3461 4.3: the content comes back with a failure only.
+    """
     top = return_path(original.sender) + original.trace
-    if original.complete and len(top) + len(original.content) <= ORIGINAL_MOST_BYTES:
+    whole = failed and original.complete and not original.header_only
+    if whole and len(top) + len(original.content) <= ORIGINAL_MOST_BYTES:
         return b"message/rfc822", top + original.content
     header = top + original.content[: header_end(original.content)]
     if len(header) > ORIGINAL_MOST_BYTES:
         header = header[: header.rfind(b"\n", 0, ORIGINAL_MOST_BYTES) + 1]
     return b"text/rfc822-headers", header
+
+
+def _how_returned(kind: bytes, original: Original) -> Returned:
+    if kind == b"message/rfc822":
+        return Returned.WHOLE
+    return Returned.AS_ASKED if original.header_only else Returned.TOO_LONG

@@ -17,13 +17,22 @@ from paperpath.process.directory import Answer
 from paperpath.process.settings import QueueSettings
 from paperpath.queue.agent import Running
 from paperpath.queue.contents import Contents
+from paperpath.queue.endings import Ending, Settlement
 from paperpath.queue.jobs import NO_TERMS, Admission, Consignment, Work, admit
-from paperpath.queue.journal import Journal
+from paperpath.queue.journal import NO_REPORT_ON_DOUBLE_BOUNCE, Journal
 from paperpath.queue.local_agents import LocalAgents
+from paperpath.queue.notices import forwarded, inherited, is_termed
 from paperpath.queue.remote_agents import RemoteAgents
 from paperpath.queue.retry import after_lost_agent
 from paperpath.queue.schedule import Schedule
-from paperpath.queue.settlement import Ending, Settlement, compose_report, put_off, settle_results, without_follow_up
+from paperpath.queue.settlement import (
+    compose_report,
+    put_off,
+    settle_results,
+    too_late,
+    without_follow_up,
+    without_virtual_prefix,
+)
 from paperpath.queue.window import Limits, Window
 from paperpath.queue.writer import Writer
 from paperpath.store.contract import StoreFull
@@ -160,6 +169,10 @@ class Deliveries:
 
     def _begin(self, work: Work) -> None:
         """Hand claimed work to its agent; its place in the window is taken already."""
+        late = too_late(work, int(now())) if work.consignment.terms is not None else None
+        if late is not None:
+            self._settle(work, late, monotonic())
+            return
         try:
             if work.key[0] == "local":
                 self._local.deliver(work)
@@ -199,7 +212,7 @@ class Deliveries:
     def _put_off(self, work: Work, reason: str, began: float) -> None:
         moment = int(now())
         attempts = max(recipient.attempts for recipient in work.recipients)
-        due = after_lost_agent(work.key[0], work.consignment.birth, moment, attempts, chance())
+        due = after_lost_agent(work.key[0], work.consignment.released, moment, attempts, chance())
         self._settle(work, put_off(work, due, reason), began)
 
     def _remote_changed(self, there: bool) -> None:
@@ -220,7 +233,7 @@ class Deliveries:
         follow_up: list[Admission] = []
         report = ""
         try:
-            report = self._follow_up(work.consignment, settlement, follow_up)
+            report = self._follow_up(work, settlement, follow_up)
         except Exception as error:  # our own doing: it must bounce nothing, lose nothing, repeat nothing delivered
             self._journal.broken("composing what follows from an outcome", error)
             for admission in follow_up:
@@ -258,20 +271,26 @@ class Deliveries:
         messages = [admission.message for admission in follow_up]
         self._writer.settle(messages, settlement.defers, settlement.finishes, written)
 
-    def _follow_up(self, origin: Consignment, settlement: Settlement, admissions: list[Admission]) -> str:
-        """Add the messages that the outcomes bring forth; return for the log the report's id or why there is none."""
-        for forward in settlement.forwards:
-            admissions.append(self._forward(origin, forward))
-        failures = settlement.failures
-        if not failures:
-            return ""
-        report = self._report(origin, failures)
-        if report is None:
-            return "none: a report on a report on a report is dropped"
-        admissions.append(report)
-        return show_id(report.message.message)
+    def _follow_up(self, work: Work, settlement: Settlement, admissions: list[Admission]) -> str:
+        """Add the messages that the outcomes bring forth; return for the log the bounce's id or why there is none."""
+        for ending in settlement.endings:
+            for forward in ending.forwards:
+                admissions.append(self._forward(work, ending, forward))
+        said = ""
+        for endings in settlement.reports:
+            report = self._report(work.consignment, endings)
+            if report is not None:
+                admissions.append(report)
+            if endings[0].action == "":
+                said = show_id(report.message.message) if report else NO_REPORT_ON_DOUBLE_BOUNCE
+        return said
 
-    def _forward(self, origin: Consignment, forward: Forward) -> Admission:
+    def _forward(self, work: Work, ending: Ending, forward: Forward) -> Admission:
+        origin = work.consignment
+        terms, recipient_terms = None, NO_TERMS
+        if is_termed(work):
+            address = without_virtual_prefix(ending.recipient.address, self._settings.routing)
+            terms, recipient_terms = forwarded(work, ending, forward, address)
         consignment = Consignment(
             message=self.new_message_id(),
             sender=forward.sender,
@@ -281,21 +300,23 @@ class Deliveries:
             birth=int(now()),
             smtputf8=origin.smtputf8,
             file=origin.file,
+            terms=terms,
         )
         source = f"forward of {show_id(origin.message)}"
-        return self._route(consignment, forward.recipients, source, shares=origin.message)
+        return self._route(consignment, forward.recipients, source, origin.message, recipient_terms)
 
-    def _report(self, origin: Consignment, failures: Sequence[Ending]) -> Admission | None:
+    def _report(self, origin: Consignment, endings: Sequence[Ending]) -> Admission | None:
         settings = self._settings
         message = self.new_message_id()
         report = compose_report(
             origin,
             self._contents.head(origin.file, ORIGINAL_MOST_BYTES) if origin.file else origin.content,
-            failures,
+            endings,
             hostname=(settings.bounce_host or settings.hostname).encode(),
             reporter=settings.bounce_local_part.encode(),
             double_to=settings.double_bounce_to.encode(),
             table=settings.routing,
+            lifetime_s=settings.lifetime_s,
             now=int(now()),
             token=show_id(message),
         )
@@ -310,6 +331,7 @@ class Deliveries:
             birth=int(now()),
             smtputf8=not report.recipient.isascii(),
             file="",
+            terms=inherited(origin.terms),
         )
         return self._route(consignment, (report.recipient,), f"report on {show_id(origin.message)}")
 

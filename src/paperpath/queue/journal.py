@@ -3,13 +3,16 @@
 from paperpath.base.ids import show_id
 from paperpath.base.outcome import Deferred, Delivered, Outcome
 from paperpath.base.text import describe, one_line, show
+from paperpath.queue.endings import Ending, Settlement
 from paperpath.queue.jobs import Work
-from paperpath.queue.settlement import Ending, Settlement
 from paperpath.store.contract import Interrupted, NewMessage
 from paperpath.system.clock import now
 from paperpath.telemetry import events
 from paperpath.telemetry.event import Event
 from paperpath.telemetry.log import Log
+
+NO_REPORT_ON_DOUBLE_BOUNCE = "none: a report on a report on a report is dropped"
+_NOT_WANTED = "none: the sender asked for no report of failure"
 
 
 class Journal:
@@ -35,7 +38,17 @@ class Journal:
         for ending in settlement.endings:
             self.log.emit(_ending(work, ending, report, duration_s))
         message = show_id(work.consignment.message)
-        if settlement.failures and report.startswith("none"):
+        for ending in settlement.endings:
+            if ending.is_withheld:
+                self.log.emit(
+                    events.ReportWithheld(
+                        message=message,
+                        recipient=show(ending.recipient.address),
+                        notify=ending.recipient.terms.notify if ending.recipient.terms else "",
+                        text=one_line(ending.outcome.text),
+                    )
+                )
+        if report == NO_REPORT_ON_DOUBLE_BOUNCE:
             for ending in settlement.failures:
                 recipient, text = show(ending.recipient.address), one_line(ending.outcome.text)
                 self.log.emit(events.BounceDropped(message=message, recipient=recipient, text=text))
@@ -102,6 +115,6 @@ def _ending(work: Work, ending: Ending, report: str, duration_s: float) -> Event
         host=outcome.host or None,
         status=outcome.status,
         duration_s=duration_s,
-        report=report,
+        report=_NOT_WANTED if ending.is_withheld else report,
         text=text,
     )

@@ -10,60 +10,18 @@ from collections.abc import Sequence
 import msgspec
 
 from paperpath.base.outcome import Deferred, Failed, Outcome
+from paperpath.base.terms import MessageTerms
 from paperpath.config.routing import RoutingTable, route
-from paperpath.message.report import Failure, Original, failure_report, report_envelope
+from paperpath.message.report import Original, Reported, delivery_report, report_envelope
+from paperpath.queue.endings import Ending, Settlement
 from paperpath.queue.envelope import check_envelope
 from paperpath.queue.jobs import Consignment, Work
+from paperpath.queue.notices import is_termed, with_notice
 from paperpath.queue.retry import next_attempt
-from paperpath.store.contract import ClaimedRecipient, Defer, Finish
 from paperpath.wire.delivery import Forward, Result
 
 _NOTHING_SAID = Deferred("the delivery agent said nothing about this recipient", code="3.0", ours=True)
-
-
-class Ending(msgspec.Struct, frozen=True):
-    """One recipient's outcome with what was decided about it."""
-
-    recipient: ClaimedRecipient
-    outcome: Outcome
-    due: int = 0
-    """Where deferred: when it is tried again."""
-    forwards: tuple[Forward, ...] = ()
-
-
-class Settlement(msgspec.Struct, frozen=True):
-    """What one report comes to."""
-
-    message: int
-    endings: tuple[Ending, ...]
-
-    @property
-    def forwards(self) -> tuple[Forward, ...]:
-        """The messages that the deliveries bring forth."""
-        return tuple(forward for ending in self.endings for forward in ending.forwards)
-
-    @property
-    def failures(self) -> tuple[Ending, ...]:
-        """Those that the sender is told about."""
-        return tuple(ending for ending in self.endings if isinstance(ending.outcome, Failed))
-
-    @property
-    def defers(self) -> tuple[Defer, ...]:
-        """What the store is told of those that wait."""
-        return tuple(
-            Defer(self.message, ending.recipient.number, ending.due, f"{ending.outcome.status} {ending.outcome.text}")
-            for ending in self.endings
-            if isinstance(ending.outcome, Deferred)
-        )
-
-    @property
-    def finishes(self) -> tuple[Finish, ...]:
-        """What the store is told of those that have ended."""
-        return tuple(
-            Finish(self.message, ending.recipient.number)
-            for ending in self.endings
-            if not isinstance(ending.outcome, Deferred)
-        )
+_TOO_LATE = "it was to be returned if it was not delivered by a time that is past now"
 
 
 def settle_results(
@@ -75,17 +33,43 @@ def settle_results(
     (reference 10.3).  One that is our own doing never does.
     """
     by_number = {result.number: result for result in reversed(results)}
-    birth = work.consignment.birth
-    expired = began > birth + lifetime_s
+    released = work.consignment.released
+    expired = began > released + lifetime_s
+    termed = is_termed(work)
     endings: list[Ending] = []
     for recipient in work.recipients:
         outcome, forwards = _believe(by_number.get(recipient.number), work.key[0])
         if expired and isinstance(outcome, Deferred) and not outcome.ours:
             text = f"{outcome.text} -- it was tried for {lifetime_s // 3600} hours and is given up now"
             outcome = Failed(text, outcome.host, "4.7")
-        due = next_attempt(work.key[0], birth, now, chance) if isinstance(outcome, Deferred) else 0
-        endings.append(Ending(recipient, outcome, due, forwards))
+        due = next_attempt(work.key[0], released, now, chance) if isinstance(outcome, Deferred) else 0
+        ending = Ending(recipient, outcome, due, forwards)
+        endings.append(with_notice(work, in_time(work, ending, now), now) if termed else ending)
     return Settlement(work.consignment.message, tuple(endings))
+
+
+def in_time(work: Work, ending: Ending, now: int) -> Ending:
+    """Hold a deferral to the time that the message was to be delivered by (RFC 2852 4.1.3).
+
+    Once it is over, the recipient fails where that was asked for; until then, it is looked at again at that time.
+    """
+    terms, outcome = work.consignment.terms, ending.outcome
+    if terms is None or not terms.by_mode or not isinstance(outcome, Deferred):
+        return ending
+    if now < terms.deliver_by:
+        return msgspec.structs.replace(ending, due=min(ending.due, terms.deliver_by))
+    if terms.by_mode == "R" and not outcome.ours:
+        return msgspec.structs.replace(ending, outcome=Failed(f"{outcome.text} -- {_TOO_LATE}", outcome.host, "4.7"))
+    return ending
+
+
+def too_late(work: Work, now: int) -> Settlement | None:
+    """Return that a job fails because it was to be delivered by now, or else returned; None where it was not."""
+    terms = work.consignment.terms
+    if terms is None or terms.by_mode != "R" or now < terms.deliver_by:
+        return None
+    outcome = Failed(_TOO_LATE, code="4.7")
+    return Settlement(work.consignment.message, tuple(Ending(recipient, outcome) for recipient in work.recipients))
 
 
 def _believe(result: Result | None, channel: str) -> tuple[Outcome, tuple[Forward, ...]]:
@@ -115,14 +99,16 @@ def without_follow_up(settlement: Settlement, due: int, reason: str) -> Settleme
     """Keep what needs nothing to follow; put off the rest, because what should follow could not be made."""
     outcome = Deferred(reason, code="3.0", ours=True)
     endings = tuple(
-        Ending(ending.recipient, outcome, due) if ending.forwards or isinstance(ending.outcome, Failed) else ending
+        Ending(ending.recipient, outcome, due)
+        if ending.forwards or isinstance(ending.outcome, Failed)
+        else msgspec.structs.replace(ending, action="", terms=None)
         for ending in settlement.endings
     )
     return Settlement(settlement.message, endings)
 
 
 class Report(msgspec.Struct, frozen=True):
-    """A failure report, ready to be admitted."""
+    """A report, ready to be admitted."""
 
     sender: bytes
     recipient: bytes
@@ -132,35 +118,32 @@ class Report(msgspec.Struct, frozen=True):
 def compose_report(
     origin: Consignment,
     content: bytes,
-    failures: Sequence[Ending],
+    endings: Sequence[Ending],
     *,
     hostname: bytes,
     reporter: bytes,
     double_to: bytes,
     table: RoutingTable,
+    lifetime_s: int,
     now: int,
     token: str,
 ) -> Report | None:
-    """Compose the report on ``failures``; None for the failure of a double bounce, which nobody is told about.
+    """Compose the report on ``endings``, all failures, all delays or all successes.
 
-    ``content`` is the original or at least its beginning with the whole header.
+    None for the failure of a double bounce, which nobody is told about.  ``content`` is the original or at least its
+    beginning with the whole header.
     """
     envelope = report_envelope(origin.sender, double_to, hostname)
     if envelope is None:
         return None
     sender, recipient = envelope
-    body = failure_report(
+    given_up = origin.released + lifetime_s
+    body = delivery_report(
         hostname=hostname,
         reporter=reporter,
         recipient=recipient,
-        original=Original(
-            sender=origin.sender,
-            trace=origin.trace,
-            content=content,
-            complete=len(content) == origin.size,
-            birth=origin.birth,
-        ),
-        failures=[_failure(ending, table) for ending in failures],
+        original=_original(origin, content),
+        reported=[_reported(ending, table, given_up) for ending in endings],
         double=sender != b"",
         now=now,
         token=token,
@@ -168,15 +151,33 @@ def compose_report(
     return Report(sender, recipient, body)
 
 
-def _failure(ending: Ending, table: RoutingTable) -> Failure:
-    outcome = ending.outcome
-    assert isinstance(outcome, Failed)
-    return Failure(
+def _original(origin: Consignment, content: bytes) -> Original:
+    terms = origin.terms or MessageTerms()
+    return Original(
+        sender=origin.sender,
+        trace=origin.trace,
+        content=content,
+        complete=len(content) == origin.size,
+        birth=origin.birth,
+        # RFC 8689 5: content that was to travel under TLS only does not come back.
+        header_only=terms.returns == "HDRS" or terms.require_tls,
+        envelope_id=terms.envelope_id,
+        deliver_by=terms.deliver_by if terms.by_mode else 0,
+        hold=terms.hold,
+    )
+
+
+def _reported(ending: Ending, table: RoutingTable, given_up: int) -> Reported:
+    outcome, terms = ending.outcome, ending.recipient.terms
+    return Reported(
         address=without_virtual_prefix(ending.recipient.address, table),
-        status=outcome.status,
+        action="failed" if isinstance(outcome, Failed) else ending.action,
+        status=ending.status or outcome.status,
         text=outcome.text,
         host=outcome.host,
         diagnostic=outcome.text if outcome.host else "",
+        original=b"" if terms is None else terms.original,
+        retried_until=given_up if ending.action == "delayed" else 0,
     )
 
 

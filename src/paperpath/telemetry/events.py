@@ -297,6 +297,18 @@ class BounceDropped(Event, frozen=True):
     text: str
 
 
+class ReportWithheld(Event, frozen=True):
+    """A recipient failed, and nobody is told: the sender asked for that (NOTIFY of RFC 3461)."""
+
+    name: ClassVar[str] = "report.withheld"
+    level: ClassVar[Level] = "notice"
+    message: str
+    recipient: str
+    notify: str
+    """``NEVER``, or what the sender did want to hear of."""
+    text: str
+
+
 class AgentGone(Event, frozen=True):
     """A delivery agent ended with work under way; that work is deferred."""
 

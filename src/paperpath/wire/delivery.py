@@ -54,6 +54,8 @@ class Forward(msgspec.Struct, frozen=True, array_like=True, gc=False):
     recipients: tuple[bytes, ...]
     trace: bytes
     """Lines to put before the content instead of the job's own."""
+    whole: bool = False
+    """Nothing else was done with the message: what came for the target goes on to these recipients."""
 
 
 class Result(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -257,3 +257,12 @@ def test_error_on_opening_a_file(home: Path, monkeypatch: pytest.MonkeyPatch, er
             choice.choose(str(home), b"", b"")
     else:
         assert choice.choose(str(home), b"", b"") is None
+
+
+@pytest.mark.parametrize(
+    ("instructions", "whole"), [(b"&a@x\n&b@y", True), (b"./Maildir/\n&a@x", False), (b"|true\n&a@x", False)]
+)
+def test_forward_that_is_all_that_happens_is_known_as_such(home: Path, instructions: bytes, whole: bool) -> None:
+    """RFC 3461 5.2.7.2: what an alias stands for is told from a copy for somebody else."""
+    (forward,) = deliver(home, instructions).forwards
+    assert forward.whole is whole

@@ -1,10 +1,11 @@
-"""Failure reports, read back by independent readers: the standard library, flufl.bounce, QSBMF rules."""
+"""Reports, read back by independent readers: the standard library, flufl.bounce, QSBMF rules."""
 
 import re
 from email import message_from_bytes, policy
 from email.message import Message
 from email.utils import parsedate_to_datetime
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 from paperpath.base.text import show
 from paperpath.message.report import (
     ORIGINAL_MOST_BYTES,
-    Failure,
     Original,
-    failure_report,
+    Reported,
+    delivery_report,
     report_envelope,
 )
 
@@ -22,7 +23,7 @@ BIRTH, NOW = 1795343000, 1795343417
 HEADER = b"From: a@client.example\nSubject: hello\n"
 CONTENT = HEADER + b"\nThe text.\n"
 TRACE = b"Received: from x ([192.0.2.1])\n\tby mx.example.org with SMTP (Paperpath);\n\tdate\n"
-FAILURE = Failure(
+FAILURE = Reported(
     address=b"joe@far.example",
     status="5.1.1",
     text="The peer refused the recipient: 550 5.1.1 no such user",
@@ -32,7 +33,7 @@ FAILURE = Failure(
 
 
 def report(
-    *failures: Failure,
+    *failures: Reported,
     content: bytes = CONTENT,
     trace: bytes = TRACE,
     sender: bytes = b"list@example.org",
@@ -41,12 +42,12 @@ def report(
     double: bool = False,
     token: str = "1c5h.report",
 ) -> bytes:
-    return failure_report(
+    return delivery_report(
         hostname=b"mx.example.org",
         reporter=b"MAILER-DAEMON",
         recipient=sender if recipient is None else recipient,
         original=Original(sender=sender, trace=trace, content=content, complete=complete, birth=BIRTH),
-        failures=failures or (FAILURE,),
+        reported=failures or (FAILURE,),
         double=double,
         now=NOW,
         token=token,
@@ -125,13 +126,13 @@ def test_delivery_status_fields() -> None:
 
 
 def test_failure_of_our_own_names_no_peer() -> None:
-    body = body_bytes(report(Failure(address=b"a@x", status="5.4.7", text="too old")), 2)
+    body = body_bytes(report(Reported(address=b"a@x", status="5.4.7", text="too old")), 2)
     assert b"Remote-MTA" not in body and b"Diagnostic-Code" not in body
 
 
 @pytest.mark.parametrize("status", ["", "2.0.0", "5.1", "5.1.1\nX: y", "5.1.1234", "5.\u0661.1"])
 def test_status_that_is_none_becomes_the_general_one(status: str) -> None:
-    assert b"\nStatus: 5.0.0\n" in body_bytes(report(Failure(address=b"a@x", status=status, text="t")), 2)
+    assert b"\nStatus: 5.0.0\n" in body_bytes(report(Reported(address=b"a@x", status=status, text="t")), 2)
 
 
 @pytest.mark.parametrize(
@@ -146,12 +147,12 @@ def test_status_that_is_none_becomes_the_general_one(status: str) -> None:
     ],
 )
 def test_final_recipient_type(address: bytes, field: bytes) -> None:
-    body = body_bytes(report(Failure(address=address, status="5.1.1", text="t")), 2)
+    body = body_bytes(report(Reported(address=address, status="5.1.1", text="t")), 2)
     assert b"\nFinal-Recipient: " + field + b"\n" in body
 
 
 def test_text_part_is_qsbmf() -> None:
-    second = Failure(address=b"a\nb@x", status="5.0.0", text="")
+    second = Reported(address=b"a\nb@x", status="5.0.0", text="")
     recipients, last = qsbmf(body_bytes(report(FAILURE, second), 1))
     assert recipients == [
         (b"joe@far.example", b"The peer refused the recipient: 550 5.1.1 no such user"),
@@ -203,7 +204,7 @@ def test_eight_bit_is_declared_where_it_is() -> None:
     assert parse(raw)["Content-Transfer-Encoding"] == "8bit"
     assert [part["Content-Transfer-Encoding"] for part in parts_of(raw)] == [None, None, "8bit"]
     assert b"caf\xe9\n" in raw
-    raw = report(Failure(address="ü@x".encode(), status="5.1.1", text="unknown: ü"))
+    raw = report(Reported(address="ü@x".encode(), status="5.1.1", text="unknown: ü"))
     text = parts_of(raw)[0]
     assert text["Content-Transfer-Encoding"] == "8bit" and text.get_content_charset() == "utf-8"
     assert qsbmf(body_bytes(raw, 1))[0] == [("ü@x".encode(), "unknown: ü".encode())]
@@ -238,7 +239,7 @@ def test_odd_local_part_in_to_is_quoted() -> None:
 
 def test_flufl_bounce_reads_it() -> None:
     scan_message = pytest.importorskip("flufl.bounce").scan_message
-    failures = (FAILURE, Failure(address=b"ann@other.example", status="5.7.1", text="no"))
+    failures = (FAILURE, Reported(address=b"ann@other.example", status="5.7.1", text="no"))
     raw = report(*failures)
     assert scan_message(parse(raw)) == {b"joe@far.example", b"ann@other.example"}
     qmail = pytest.importorskip("flufl.bounce._detectors.qmail").Qmail()
@@ -253,7 +254,7 @@ _ADDRESS = st.binary(min_size=1, max_size=60) | _HOSTILE.filter(bool).map(
     lambda text: text.encode("utf-8", "surrogatepass")
 )
 _FAILURE = st.builds(
-    Failure,
+    Reported,
     address=_ADDRESS,
     status=_HOSTILE | st.just("5.1.1"),
     text=_HOSTILE,
@@ -266,7 +267,9 @@ _CONTENT = st.lists(
 
 
 @given(st.lists(_FAILURE, min_size=1, max_size=4), _CONTENT, _ADDRESS, _HOSTILE)
-def test_hostile_values_stay_in_their_place(failures: list[Failure], content: bytes, sender: bytes, token: str) -> None:
+def test_hostile_values_stay_in_their_place(
+    failures: list[Reported], content: bytes, sender: bytes, token: str
+) -> None:
     raw = report(*failures, content=content, sender=sender, token=token)
     head = raw.partition(b"\n\n")[0].split(b"\n")
     names = [row.partition(b":")[0] for row in head if not row.startswith(b"\t")]
@@ -292,7 +295,7 @@ def test_hostile_values_stay_in_their_place(failures: list[Failure], content: by
 @pytest.mark.parametrize("address", [b"\1" * 900, b'"' * 900, "\u00fc".encode() * 450, b"\xff" * 900, b"a" * 5000])
 def test_long_addresses_are_cut_between_characters(address: bytes) -> None:
     raw = report(
-        Failure(address=address, status="5.0.0", text="\u20ac" * 3000, host="h" * 3000, diagnostic="\0" * 3000)
+        Reported(address=address, status="5.0.0", text="\u20ac" * 3000, host="h" * 3000, diagnostic="\0" * 3000)
     )
     assert all(len(row) <= 998 for row in raw.split(b"\n"))
     assert body_bytes(raw, 1).decode()
@@ -311,14 +314,14 @@ def test_long_addresses_are_cut_between_characters(address: bytes) -> None:
     ],
 )
 def test_reason_keeps_its_lines_and_stays_one_paragraph(text: str, shown: bytes) -> None:
-    raw = report(Failure(address=b"joe@x", status="5.0.0", text=text, host="", diagnostic=""))
+    raw = report(Reported(address=b"joe@x", status="5.0.0", text=text, host="", diagnostic=""))
     recipients, _ = qsbmf(body_bytes(raw, 1))
     assert recipients == [(b"joe@x", shown)]
 
 
 @given(st.binary(max_size=1000), st.text(max_size=3000))
 def test_lines_of_ours_are_bounded(address: bytes, text: str) -> None:
-    raw = report(Failure(address=address, status="5.0.0", text=text, host=text, diagnostic=text))
+    raw = report(Reported(address=address, status="5.0.0", text=text, host=text, diagnostic=text))
     assert all(len(row) <= 998 for row in raw.split(b"\n"))
 
 
@@ -337,3 +340,96 @@ def test_lines_of_ours_are_bounded(address: bytes, text: str) -> None:
 )
 def test_report_envelope(sender: bytes, double_to: bytes, envelope: tuple[bytes, bytes] | None) -> None:
     assert report_envelope(sender, double_to, b"mx.example.org") == envelope
+
+
+# What else is reported than failure.
+
+
+def told(action: str, status: str, **changes: object) -> Reported:
+    values = {"address": b"joe@far.example", "text": "250 ok", "host": "mx.far.example", "diagnostic": "250 ok"}
+    return Reported(**(values | {"action": action, "status": status} | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "subject", "words"),
+    [
+        ("delivered", "2.0.0", "delivery notice", b"in the mailbox"),
+        ("relayed", "2.1.5", "delivery notice", b"no such reports"),
+        ("expanded", "2.0.0", "delivery notice", b"several addresses"),
+        ("delayed", "4.4.1", "delay notice", b"tried further"),
+    ],
+)
+def test_a_report_of_anything_but_failure_looks_like_none(action: str, status: str, subject: str, words: bytes) -> None:
+    raw = report(told(action, status))
+    assert parse(raw)["Subject"] == subject
+    text, machine, returned = (body_bytes(raw, number) for number in (1, 2, 3))
+    assert words in text
+    assert not text.startswith(b"Hi. This is the")  # or a list manager of qmail's world would count a bounce
+    assert b"\nAction: %b\nStatus: %b\n" % (action.encode(), status.encode()) in machine
+    assert parts_of(raw)[2].get_content_type() == "text/rfc822-headers"
+    assert b"Subject: hello" in returned and b"The text." not in returned
+
+
+@pytest.mark.parametrize(("action", "status"), [("delivered", "5.0.0"), ("delayed", "2.0.0"), ("failed", "2.0.0")])
+def test_status_does_not_contradict_the_action(action: str, status: str) -> None:
+    kind = {"delivered": b"2", "delayed": b"4", "failed": b"5"}[action]
+    assert b"\nStatus: %b.0.0\n" % kind in body_bytes(report(told(action, status)), 2)
+
+
+def test_what_the_sender_called_it_is_given_back() -> None:
+    raw = with_original(envelope_id=b"a+2Bb+3D+0A", deliver_by=NOW, hold="for;60")
+    about = body_bytes(raw, 2).split(b"\n\n")[0].split(b"\n")
+    assert about[0] == rb"Original-Envelope-Id: a+b=\x0a"
+    assert about[3:] == [b"Deliver-By-Date: Sun, 22 Nov 2026 10:30:17 +0000", b"Future-Release-Request: for;60"]
+
+
+@pytest.mark.parametrize(
+    ("given_as", "shown"),
+    [
+        (b"rfc822;Joe+2Bx@old.example", b"rfc822; Joe+x@old.example"),
+        (b"RFC822;a+0AX:+20y", rb"RFC822; a\x0aX: y"),
+        (b"x400;/c+3Dde/", b"x400; /c=de/"),
+        ("utf-8;süß@x".encode(), rb"utf-8; s\x{FC}\x{DF}@x"),
+        (rb"UTF-8;s\x{FC}@x", rb"utf-8; s\x{FC}@x"),
+    ],
+)
+def test_original_recipient_comes_first_and_on_one_line(given_as: bytes, shown: bytes) -> None:
+    group = body_bytes(report(told("failed", "5.1.1", original=given_as)), 2).split(b"\n\n")[1]
+    assert group.split(b"\n")[0] == b"Original-Recipient: " + shown
+    assert group.split(b"\n")[1] == b"Final-Recipient: rfc822; joe@far.example"
+
+
+def test_who_waits_is_told_until_when() -> None:
+    assert b"\nWill-Retry-Until: Sun, 22 Nov 2026 10:30:17 +0000\n" in body_bytes(
+        report(told("delayed", "4.0.0", retried_until=NOW)), 2
+    )
+
+
+def test_header_alone_comes_back_where_that_was_asked_for() -> None:
+    raw = with_original(header_only=True)
+    assert parts_of(raw)[2].get_content_type() == "text/rfc822-headers"
+    assert b"as it was asked for" in body_bytes(raw, 1) and b"The text." not in raw
+    assert qsbmf(body_bytes(raw, 1))[0][0][0] == b"joe@far.example"
+
+
+@pytest.mark.parametrize(
+    ("field", "marked"),
+    [(b"TLS-Required: No\n", True), (b"tls-required:\n no \n", True), (b"TLS-Required: Yes\n", False), (b"", False)],
+)
+def test_report_may_travel_in_clear_where_its_original_could(field: bytes, marked: bool) -> None:
+    raw = report(content=field + CONTENT + b"TLS-Required: No\n")
+    assert (parse(raw)["TLS-Required"] == "No") is marked
+
+
+def with_original(**changes: object) -> bytes:
+    original = Original(sender=b"a@b.example", trace=TRACE, content=CONTENT, complete=True, birth=BIRTH)
+    return delivery_report(
+        hostname=b"mx.example.org",
+        reporter=b"MAILER-DAEMON",
+        recipient=b"a@b.example",
+        original=msgspec.structs.replace(original, **changes),
+        reported=(FAILURE,),
+        double=False,
+        now=NOW,
+        token="t",
+    )

@@ -1,13 +1,15 @@
 """Deliveries over a real store, with `local` and `remote` played by a test."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from paperpath.base.terms import RecipientTerms
 from paperpath.queue.contents import Contents
 from paperpath.queue.delivery import Deliveries
+from paperpath.queue.jobs import NO_TERMS
 from paperpath.queue.journal import Journal
 from paperpath.queue.writer import Writer
 from paperpath.store.contract import Defer, Finish, NewMessage, StoreBroken, StoreFull, Totals
@@ -68,12 +70,14 @@ class Service:
         self.deliveries.remote_connected(sock)
         return end
 
-    async def bring(self, *recipients: bytes, **changes: Any) -> int:
+    async def bring(
+        self, *recipients: bytes, recipient_terms: Mapping[int, RecipientTerms] = NO_TERMS, **changes: Any
+    ) -> int:
         """Admit a message; return its id once it is durable."""
         message = self.deliveries.new_message_id()
         admitted: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         one = consignment(**({"message": message, "birth": int(now())} | changes))
-        self.deliveries.admit(one, recipients, "test", admitted.set_result)
+        self.deliveries.admit(one, recipients, "test", admitted.set_result, recipient_terms)
         error = await admitted
         if error is not None:
             raise error

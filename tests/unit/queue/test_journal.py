@@ -2,8 +2,8 @@ import pytest
 
 from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
 from paperpath.queue import journal as journal_module
-from paperpath.queue.journal import Journal
-from paperpath.queue.settlement import Ending, Settlement
+from paperpath.queue.endings import Ending, Settlement
+from paperpath.queue.journal import NO_REPORT_ON_DOUBLE_BOUNCE, Journal
 from paperpath.store.contract import Interrupted, NewMessage, NewRecipient
 from tests.unit.queue.scene import CONTENT, NOW, Lines, make_work
 
@@ -52,7 +52,7 @@ def test_last_recipient_ends_the_message(lines: Lines) -> None:
 
 
 def test_failure_that_nobody_is_told_about_has_a_line_of_its_own(lines: Lines) -> None:
-    settle(lines, Failed("no"), OK, report="none: dropped")
+    settle(lines, Failed("no"), OK, report=NO_REPORT_ON_DOUBLE_BOUNCE)
     assert len(lines.with_event("bounce.dropped")) == 1
     assert len(lines.lines) == 3
 

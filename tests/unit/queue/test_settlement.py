@@ -5,11 +5,10 @@ import pytest
 from paperpath.base.outcome import Deferred, Delivered, Failed
 from paperpath.config.routing import RoutingTable, route
 from paperpath.message.report import ORIGINAL_MOST_BYTES
+from paperpath.queue.endings import Ending, Settlement
 from paperpath.queue.jobs import Consignment
 from paperpath.queue.settlement import (
-    Ending,
     Report,
-    Settlement,
     compose_report,
     put_off,
     settle_results,
@@ -32,6 +31,10 @@ def settled(*results: Result, count: int = 1, channel: str = "remote", began: in
 
 def outcomes(settlement: Settlement) -> list[type]:
     return [type(ending.outcome) for ending in settlement.endings]
+
+
+def forwards(settlement: Settlement) -> tuple[Forward, ...]:
+    return tuple(forward for ending in settlement.endings for forward in ending.forwards)
 
 
 def test_each_recipient_gets_its_own_outcome() -> None:
@@ -72,19 +75,19 @@ def test_delivered_late_is_delivered() -> None:
 
 def test_local_delivery_may_forward() -> None:
     settlement = settled(Result(0, OK, (FORWARD,)), channel="local")
-    assert settlement.forwards == (FORWARD,)
+    assert forwards(settlement) == (FORWARD,)
     assert outcomes(settlement) == [Delivered]
 
 
 def test_remote_delivery_may_not_forward() -> None:
     settlement = settled(Result(0, OK, (FORWARD,)), began=LATE, now=LATE)
-    assert settlement.forwards == ()
+    assert forwards(settlement) == ()
     assert outcomes(settlement) == [Deferred]
 
 
 def test_deferred_delivery_forwards_nothing() -> None:
     settlement = settled(Result(0, BUSY, (FORWARD,)), channel="local")
-    assert settlement.forwards == ()
+    assert forwards(settlement) == ()
     assert [ending.outcome for ending in settlement.endings] == [BUSY]
 
 
@@ -100,7 +103,7 @@ def test_deferred_delivery_forwards_nothing() -> None:
 )
 def test_forward_out_of_bounds_puts_the_delivery_off(forward: Forward) -> None:
     settlement = settled(Result(0, OK, (FORWARD, forward)), channel="local", began=LATE, now=LATE)
-    assert settlement.forwards == ()
+    assert forwards(settlement) == ()
     assert outcomes(settlement) == [Deferred]
 
 
@@ -111,7 +114,7 @@ def test_without_follow_up_keeps_only_what_needs_none() -> None:
     assert outcomes(settlement) == [Delivered, Deferred, Deferred, Deferred]
     assert [(defer.number, defer.due) for defer in settlement.defers] == [(1, NOW + 7), (2, NOW + 7), (3, NOW + 100)]
     assert settlement.finishes == (Finish(1, 0),)
-    assert not settlement.forwards and not settlement.failures
+    assert not forwards(settlement) and not settlement.failures
 
 
 def test_put_off_defers_all() -> None:
@@ -130,6 +133,7 @@ def composed(origin: Consignment, *endings: Ending, double_to: bytes = b"postmas
         reporter=b"MAILER-DAEMON",
         double_to=double_to,
         table=changes.get("table", ROUTING),
+        lifetime_s=LIFETIME,
         now=NOW,
         token="t",
     )
