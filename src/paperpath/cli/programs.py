@@ -35,6 +35,8 @@ PROGRAMS = {
     "qmail-rspawn": Program("qmail_rspawn"),
     "qmail-lspawn": Program("qmail_lspawn"),
     "qmail-clean": Program("qmail_clean"),
+    "qmail-send": Program("qmail_start", needs_libraries=True),
+    "qmail-start": Program("qmail_start", needs_libraries=True),
     "forward": Program("forward"),
     "predate": Program("predate"),
     "datemail": Program("datemail"),

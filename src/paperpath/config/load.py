@@ -10,10 +10,13 @@ import re
 import tomllib
 from typing import Any
 
+import msgspec
+
 from paperpath.base.text import one_line
 from paperpath.config.check import Checker
 from paperpath.config.fields import Field, decode, expected, fields_of
 from paperpath.config.problems import ConfigError, Problem, find_lines, line_of
+from paperpath.config.program_values import DEFAULT_DELIVERY_VARIABLE
 from paperpath.config.qmail import as_bytes, with_control
 from paperpath.config.routing import RoutingTable
 from paperpath.config.schema import Config
@@ -26,10 +29,14 @@ _TOML_LINE = re.compile(r" \(at line ([0-9]+), column [0-9]+\)$")
 def load(path: str) -> Config:
     """Read and check a configuration file; relative paths in it are relative to its folder.
 
-    Where it names a qmail home, what the control files there say is part of it.  Raises ConfigError with
-    everything that is wrong.
+    Where it names a qmail home, what the control files there say is part of it, and so is a default delivery that
+    `qmail-start` was told.  Raises ConfigError with everything that is wrong.
     """
     config = parse(_read(path), path)
+    if default_delivery := os.environ.get(DEFAULT_DELIVERY_VARIABLE):
+        config = msgspec.structs.replace(
+            config, local=msgspec.structs.replace(config.local, default_delivery=default_delivery)
+        )
     return with_control(config) if config.qmail.home else config
 
 

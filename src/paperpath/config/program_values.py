@@ -17,6 +17,8 @@ DEFAULT_FILE = "/etc/paperpath/paperpath.toml"
 DEFAULT_STATE = "/var/lib/paperpath"
 DEFAULT_RUN = "/run/paperpath"
 DEFAULT_MESSAGE_SIZE_BYTES = 50 * 1024 * 1024
+DEFAULT_DELIVERY_VARIABLE = "PAPERPATH_DEFAULT_DELIVERY"
+"""What `qmail-start` says in place of ``[local] default_delivery``, for as long as the service runs."""
 QMAIL_SIZE_BYTES = 1 << 32
 """On a qmail host: its ``databytes`` is about SMTP only, and qmail-queue takes what fits on the disk."""
 

@@ -62,6 +62,7 @@ class Supervisor:
         self._orders: asyncio.Queue[str] = asyncio.Queue()
         self._change: asyncio.Task[None] | None = None
         self._stopping = False
+        self._errands: set[asyncio.Task[None]] = set()
 
     async def run(self) -> int:
         """Start everything, keep it running, stop it; return the exit code."""
@@ -107,6 +108,15 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ordered, number.name)
         loop.add_signal_handler(signal.SIGHUP, self._orders.put_nowait, _HUP)
+        loop.add_signal_handler(signal.SIGALRM, self._retry_all)
+
+    def _retry_all(self) -> None:
+        """Have everything in the queue tried now, as qmail-send does at this signal."""
+        from paperpath.supervise.retry import retry_all  # seldom asked for, and one module fewer in a root process
+
+        retry = asyncio.create_task(retry_all(f"{self._plan.run}/queue.control", self._log))
+        self._errands.add(retry)
+        retry.add_done_callback(self._errands.discard)
 
     def _ordered(self, signal_name: str) -> None:
         """A change that is under way is given up.  A second TERM means now."""

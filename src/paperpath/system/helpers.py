@@ -11,6 +11,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import NoReturn
 
 CANNOT, TEMPORARY = 100, 111
 """Exit codes of a program that could not be started, for good and for now."""
@@ -62,6 +63,44 @@ def _exec(path: bytes, words: list[bytes]) -> int:
         os.execv(_SHELL, [_SHELL, path, *words[1:]])  # noqa: S606
     except OSError as error:
         return error.errno or errno.EIO
+
+
+def become_this_python(words: list[str]) -> "NoReturn":
+    """Go on as the interpreter that runs us, with other words.  Raises OSError."""
+    import sys
+
+    os.execv(sys.executable, [sys.executable, *words])  # noqa: S606
+
+
+def is_writable(descriptor: int) -> bool:
+    """Tell whether a descriptor is open, and for writing."""
+    import fcntl
+
+    try:
+        return bool(fcntl.fcntl(descriptor, fcntl.F_GETFL) & (os.O_WRONLY | os.O_RDWR))
+    except OSError:
+        return False
+
+
+def point_nowhere(descriptor: int) -> None:
+    """Let go of what a descriptor is, and leave it open for nothing.  Raises OSError."""
+    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    os.dup2(nothing, descriptor)
+
+
+def start_reader(be: "Callable[[], int]") -> int:
+    """Start what ``be`` makes of a new process; return the descriptor that writes its input.  Raises OSError."""
+    reader, writer = os.pipe()
+    if not os.fork():
+        code = TEMPORARY
+        try:
+            os.dup2(reader, 0)
+            os.close(writer)
+            code = be()
+        finally:
+            os._exit(code)
+    os.close(reader)
+    return writer
 
 
 def run(words: list[bytes], feed: "Callable[[int], None] | None" = None) -> int:

@@ -53,6 +53,15 @@ class ReloadRefused(Event, frozen=True):
     reason: str
 
 
+class RetryRefused(Event, frozen=True):
+    """The queue could not be asked to try everything now (ALRM)."""
+
+    name: ClassVar[str] = "service.retry-refused"
+    level: ClassVar[Level] = "warning"
+    advice: ClassVar[str] = "`paperpath queue retry --all` does the same; the log tells what is wrong with the queue."
+    reason: str
+
+
 class ProcessStarted(Event, frozen=True):
     """The supervisor started a process."""
 

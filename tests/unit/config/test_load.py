@@ -242,3 +242,11 @@ def test_tls_that_cannot_be(text: str, key: str, wrong: str) -> None:
     (found,) = problems(f'hostname = "mx.test"\n{text}\n')
     assert found.key == key
     assert found.wrong.startswith(wrong)
+
+
+def test_qmail_start_says_the_default_delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "paperpath.toml"
+    file.write_text(GOOD)
+    assert load(str(file)).local.default_delivery == "./Maildir/"
+    monkeypatch.setenv("PAPERPATH_DEFAULT_DELIVERY", "./Mailbox\n")
+    assert load(str(file)).local.default_delivery == "./Mailbox\n"
