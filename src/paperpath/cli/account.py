@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from paperpath.cli.account_quota import quota
 from paperpath.cli.accounts import open_accounts, told
 from paperpath.cli.faults import Fault
 from paperpath.cli.options import config_option, config_path, json_option, load_config
@@ -21,6 +22,9 @@ def command() -> None:
 
     Mailboxes are in the domains of [mailboxes]; each has a Maildir under state/mail/DOMAIN/LOCAL.
     """
+
+
+command.add_command(quota)
 
 
 @command.command("add")
