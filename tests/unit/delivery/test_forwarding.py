@@ -71,7 +71,7 @@ class TestForwardFile:
     def test_addresses_take_it_away(self, home: Path) -> None:
         done = self.follow(home, b"# mine\nann@x.ex, bob@y\ncar@z+\n")
         addresses = (b"ann@x.ex", b"bob@y.dom.ex", b"car@z.plus.ex")
-        assert done.forwards == (Forward(b"s@else.test", addresses, b"Delivered-To: joe@h.ex\n" + TRACE),)
+        assert done.forwards == (Forward(b"s@else.test", addresses, b"Delivered-To: joe@h.ex\n" + TRACE, True),)
         assert done.outcome == Delivered("did 0+3+0")
         assert delivered(home) == 0
 
@@ -149,7 +149,7 @@ class TestAliases:
     @pytest.mark.parametrize("target", ["staff@h.ex", "STAFF@H.EX", "@h.ex", "staff@"])
     def test_found_by_address_domain_or_local_part(self, home: Path, target: str) -> None:
         done = self.expand(home, f"{target}: ann@x.ex, bob@y.ex;")
-        expected = Forward(b"s@else.test", (b"ann@x.ex", b"bob@y.ex"), b"Delivered-To: staff@h.ex\n" + TRACE)
+        expected = Forward(b"s@else.test", (b"ann@x.ex", b"bob@y.ex"), b"Delivered-To: staff@h.ex\n" + TRACE, True)
         assert done == Done(Delivered("did 0+2+0"), (expected,))
 
     def test_not_found_is_no_mailbox(self, home: Path) -> None:
