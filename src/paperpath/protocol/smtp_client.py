@@ -31,6 +31,13 @@ from paperpath.protocol.smtp_client_events import (
     Upgrade,
 )
 from paperpath.protocol.smtp_client_grammar import parse_capabilities, wire_path
+from paperpath.protocol.smtp_client_terms import (
+    is_termed,
+    mail_parameters,
+    obstacle,
+    one_round,
+    recipient_parameters,
+)
 from paperpath.protocol.smtp_replies import PeerReply, ReplyError, ReplyReader
 
 _CONNECTION_LOST = "4.2"  # RFC 3463 3.5: bad connection
@@ -44,8 +51,9 @@ class SmtpClient:
     """One connection.  ``host`` is the server's name as outcomes show it."""
 
     __slots__ = (
-        "_accepted", "_again", "_capabilities", "_helo", "_host", "_mail", "_needs_reset", "_outcomes", "_output",
-        "_paths", "_rcpt_at", "_reader", "_replies", "_round", "_transaction", "_want_tls", "phase", "steps",
+        "_accepted", "_again", "_capabilities", "_helo", "_host", "_mail", "_mails", "_needs_reset", "_outcomes",
+        "_output", "_rcpt_at", "_rcpts", "_reader", "_replies", "_round", "_secure", "_takes", "_transaction",
+        "_want_tls", "phase", "steps",
     )  # fmt: skip
 
     def __init__(self, helo: str, host: str, *, want_tls: bool) -> None:
@@ -57,11 +65,14 @@ class SmtpClient:
         self._capabilities = Capabilities()
         self._transaction: Transaction | None = None
         self._outcomes: list[Outcome | None] = []
-        self._paths: list[bytes] = []
+        self._rcpts: list[bytes] = []
         self._round: list[int] = []
         self._accepted: list[int] = []
         self._again: list[int] = []
         self._mail = b""
+        self._mails = 0
+        self._secure = False
+        self._takes = (False, False)
         self._rcpt_at = 0
         self._replies = 0
         self._needs_reset = False
@@ -73,6 +84,11 @@ class SmtpClient:
     def capabilities(self) -> Capabilities:
         """What the server offered last."""
         return self._capabilities
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the server takes no more mail on this connection (RFC 9422 4.1)."""
+        return 0 < self._capabilities.mails_most <= self._mails
 
     def take_output(self) -> bytes:
         """Return what is to be sent, once."""
@@ -126,6 +142,7 @@ class SmtpClient:
         assert self.phase is Phase.UPGRADING
         self._capabilities = Capabilities()
         self._want_tls = False
+        self._secure = True
         self._say_ehlo()
 
     def quit(self) -> None:
@@ -230,16 +247,18 @@ class SmtpClient:
     def _prepare(self, transaction: Transaction) -> Outcome | None:
         """Lay out the transaction, or return why no recipient can have it."""
         self._outcomes = [None] * len(transaction.recipients)
-        self._paths = []
+        self._rcpts = []
         self._round = []
         sender = wire_path(transaction.sender)
         if sender is None:
             return Failed("the sender's address cannot be written in SMTP", code="1.7")
         offered = self._capabilities
         utf8 = transaction.smtputf8 or not sender.isascii()
+        termed = is_termed(transaction)
+        self._takes = termed and offered.dsn, termed and offered.deliver_by
         for index, recipient in enumerate(transaction.recipients):
             path = wire_path(recipient) or b""
-            self._paths.append(path)
+            self._rcpts.append(b"RCPT TO:<%b>%b\r\n" % (path, self._asked_for(index) if termed else b""))
             if path:
                 self._round.append(index)
                 utf8 = utf8 or not path.isascii()
@@ -252,11 +271,21 @@ class SmtpClient:
         # RFC 1870 6.2: the declared size may be an estimate; line ends grow on the wire and are not counted here.
         size = b" SIZE=%d" % transaction.size if offered.size else b""
         body = b" BODY=8BITMIME" if offered.eight_bit and transaction.eight_bit else b""
-        self._mail = b"MAIL FROM:<%b>%b%b%b\r\n" % (sender, size, body, b" SMTPUTF8" if utf8 else b"")
+        more = mail_parameters(transaction, offered, secure=self._secure)
+        self._mail = b"MAIL FROM:<%b>%b%b%b%b\r\n" % (sender, size, body, b" SMTPUTF8" if utf8 else b"", more)
         return None
+
+    def _asked_for(self, index: int) -> bytes:
+        transaction = self._transaction
+        assert transaction is not None
+        terms = transaction.recipient_terms[index] if transaction.recipient_terms else None
+        return recipient_parameters(transaction.terms, terms, self._capabilities)
 
     def _obstacle(self, transaction: Transaction, *, utf8: bool) -> Failed | None:
         offered = self._capabilities
+        found = obstacle(transaction, offered, secure=self._secure)
+        if found is not None:
+            return Failed(found[0], self._host, found[1])
         if utf8 and not offered.smtputf8:
             return Failed("the server does not take internationalized mail", self._host, _NOT_ASCII)
         if 0 < offered.size_most < transaction.size:
@@ -265,15 +294,18 @@ class SmtpClient:
         return None
 
     def _start_round(self) -> None:
+        assert self._transaction is not None
+        self._round, self._again = one_round(self._round, self._transaction.recipients, self._capabilities)
         self._accepted = []
         self._rcpt_at = 0
+        self._mails += 1
         self.phase = Phase.RESET if self._needs_reset else Phase.MAIL
         output = self._output
         output.append(b"RSET\r\n" if self._needs_reset else self._mail)
         if self._capabilities.pipelining:  # RFC 2920 3.1: the whole envelope in one group
             if self._needs_reset:
                 output.append(self._mail)
-            output.extend([b"RCPT TO:<%b>\r\n" % self._paths[index] for index in self._round])
+            output.extend([self._rcpts[index] for index in self._round])
             output.append(b"DATA\r\n")
 
     def _on_reset(self, reply: PeerReply, events: list[Event]) -> None:
@@ -298,7 +330,7 @@ class SmtpClient:
                 return
         self._to(Phase.RCPT)
         if not pipelining:
-            self._output.append(b"RCPT TO:<%b>\r\n" % self._paths[self._round[0]])
+            self._output.append(self._rcpts[self._round[0]])
 
     def _on_rcpt(self, reply: PeerReply, events: list[Event]) -> None:
         if reply.kind == 3:
@@ -312,7 +344,7 @@ class SmtpClient:
         if self._rcpt_at == len(self._round):
             self._after_recipients(events)
         elif not self._capabilities.pipelining:
-            self._output.append(b"RCPT TO:<%b>\r\n" % self._paths[self._round[self._rcpt_at]])
+            self._output.append(self._rcpts[self._round[self._rcpt_at]])
 
     def _judge_recipient(self, index: int, reply: PeerReply) -> None:
         if reply.kind == 2:
@@ -367,7 +399,7 @@ class SmtpClient:
             return
         self._needs_reset = False
         if reply.kind == 2:
-            self._settle(self._accepted, Delivered(reply.text(), self._host, reply.enhanced() or "0.0"))
+            self._settle(self._accepted, Delivered(reply.text(), self._host, reply.enhanced() or "0.0", *self._takes))
         else:
             self._settle(self._accepted, self._refusal(reply, " (in reply to the end of data)"))
         self._next_round(events)

@@ -6,6 +6,7 @@ import msgspec
 
 from paperpath.base import limits
 from paperpath.base.outcome import Deferred, Outcome
+from paperpath.base.terms import MessageTerms, RecipientTerms
 
 
 class Phase(IntEnum):
@@ -83,6 +84,12 @@ class Transaction(msgspec.Struct, frozen=True, gc=False):
     """Whether the content may hold bytes above 127."""
     smtputf8: bool = False
     """Whether the message needs RFC 6531 whatever its addresses look like."""
+    terms: MessageTerms | None = None
+    """What the sender asked for."""
+    recipient_terms: tuple[RecipientTerms | None, ...] = ()
+    """The same for recipients, in their order, or empty."""
+    left_s: int = 0
+    """How many seconds are left to deliver it by (RFC 2852)."""
 
 
 class Capabilities(msgspec.Struct, frozen=True, gc=False):
@@ -97,6 +104,18 @@ class Capabilities(msgspec.Struct, frozen=True, gc=False):
     chunking: bool = False
     starttls: bool = False
     enhanced_codes: bool = False
+    dsn: bool = False
+    require_tls: bool = False
+    deliver_by: bool = False
+    deliver_by_least_s: int = 0
+    """The least time that it takes for what is to be returned afterwards (RFC 2852 3); 0: any."""
+    mt_priority: bool = False
+    mails_most: int = 0
+    """Transactions on one connection (RFC 9422 4.1); here and below 0: it does not say."""
+    recipients_most: int = 0
+    """Recipients of one transaction (RFC 9422 4.2)."""
+    recipient_domains_most: int = 0
+    """Domains among them (RFC 9422 4.3)."""
 
 
 class Ready(msgspec.Struct, frozen=True, gc=False):

@@ -84,7 +84,9 @@ class Connection(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """Whether another transaction may begin."""
-        return self._client.phase is Phase.READY and self.transactions < TRANSACTIONS_MOST and not self._closed
+        client = self._client
+        is_ready = client.phase is Phase.READY and not client.is_exhausted
+        return is_ready and self.transactions < TRANSACTIONS_MOST and not self._closed
 
     def deliver(self, delivery: Delivery) -> None:
         """Start a transaction on a usable connection."""

@@ -4,8 +4,10 @@ import os
 from collections.abc import Callable, Sequence
 
 from paperpath.base.outcome import Outcome
+from paperpath.base.terms import RecipientTerms
 from paperpath.protocol.smtp_client_events import Transaction
-from paperpath.wire.delivery import Job, Report, Result
+from paperpath.system.clock import now
+from paperpath.wire.delivery import Job, Report, Result, Target
 
 BLOCK_BYTES = 128 * 1024
 """Read and sent at a time: large enough that calls do not matter, small enough to hold one a connection."""
@@ -13,6 +15,12 @@ BLOCK_BYTES = 128 * 1024
 
 class ContentError(Exception):
     """The content that came with the job cannot be read in full: our own trouble, never the recipient's."""
+
+
+def _terms_of(targets: Sequence[Target]) -> tuple[RecipientTerms | None, ...]:
+    """Return what is asked for recipients; nothing where nobody asks, which is the rule."""
+    terms = tuple([target.terms for target in targets])
+    return terms if any(terms) else ()
 
 
 class Delivery:
@@ -43,6 +51,9 @@ class Delivery:
             # A file is not read twice only to learn that it is ASCII; declaring 8BITMIME then is allowed (RFC 6152).
             eight_bit=whole is None or not whole.isascii(),
             smtputf8=job.smtputf8,
+            terms=job.terms,
+            recipient_terms=_terms_of(job.targets),
+            left_s=job.terms.deliver_by - int(now()) if job.terms is not None else 0,
         )
 
     def read_block(self) -> bytes:

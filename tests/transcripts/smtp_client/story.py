@@ -3,6 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from paperpath.base.terms import MessageTerms, RecipientTerms
+from paperpath.protocol.smtp_commands import parse_mail, parse_rcpt
+from paperpath.protocol.smtp_events import RecipientGiven, SenderGiven
+
 FOLDER = Path(__file__).parent
 
 
@@ -36,6 +40,23 @@ class Begin:
     def content(self) -> bytes:
         return unescape(self.options.get("content", "Subject: story\\n\\nHello.\\n"))
 
+    @property
+    def terms(self) -> MessageTerms | None:
+        """What MAIL asks for, at time 0."""
+        if "mail" not in self.options:
+            return None
+        given = parse_mail(b"FROM:<> " + self.options["mail"].encode(), 0, secure=True, authenticated=True)
+        assert isinstance(given, SenderGiven) and given.asked is not None, given
+        return given.asked.terms(0)
+
+    @property
+    def recipient_terms(self) -> tuple[RecipientTerms | None, ...]:
+        """What each RCPT asks for."""
+        if "rcpt" not in self.options:
+            return ()
+        given = [parse_rcpt(b"TO:<x> " + words.encode(), True) for words in self.options["rcpt"].split("/")]
+        return tuple(one.terms for one in given if isinstance(one, RecipientGiven))
+
 
 @dataclass(frozen=True)
 class Happen:
@@ -67,6 +88,11 @@ class Story:
     steps: list[Step] = field(default_factory=list)
     session: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def taken(self) -> list[str]:
+        """Extensions whose duties the server takes over with what it accepts."""
+        return self.session.get("takes", "").split()
+
 
 def unescape(text: str) -> bytes:
     """Return the bytes that a line means."""
@@ -84,7 +110,7 @@ def read_story(path: Path) -> Story:
                 continue
             case "set":
                 name, _, value = rest.partition(" ")
-                (story.session if name in ("tls", "bare", "together") else options)[name] = value
+                (story.session if name in ("tls", "bare", "together", "takes") else options)[name] = value
             case "S":
                 end = b"\n" if "bare" in story.session else b"\r\n"
                 _append(story, Say((unescape(rest) + end,)))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from paperpath.base.outcome import Deferred, Outcome
+from paperpath.base.outcome import Deferred, Delivered, Outcome
 from paperpath.protocol.smtp_client import SmtpClient
 from paperpath.protocol.smtp_client_events import Event, Finished, Phase, Ready, Refused, Transaction, Upgrade
 from tests.transcripts.smtp_client.story import Begin, Expect, Happen, Hear, Say, Story, stories
@@ -104,8 +104,13 @@ class Player:
             case "refused":
                 assert self.refused is not None
                 assert self.refused.code == expected.code and expected.fits(self.refused.text), self.refused
+            case "exhausted":
+                assert self.client.is_exhausted
             case kind:
                 outcome = self.outcomes.pop(0)
+                if isinstance(outcome, Delivered):
+                    taken = (("DSN", outcome.takes_dsn), ("DELIVERBY", outcome.takes_deliver_by))
+                    assert self.story.taken == [name for name, is_taken in taken if is_taken]
                 assert type(outcome).__name__.lower() == kind, outcome
                 assert outcome.code == expected.code and expected.fits(outcome.text), outcome
 
@@ -119,6 +124,9 @@ def transaction(begin: Begin) -> Transaction:
         size=len(content),
         eight_bit="stream" in begin.options or not content.isascii(),
         smtputf8="smtputf8" in begin.options,
+        terms=begin.terms,
+        recipient_terms=begin.recipient_terms,
+        left_s=begin.terms.deliver_by if begin.terms else 0,
     )
 
 

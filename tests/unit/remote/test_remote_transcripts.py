@@ -13,10 +13,13 @@ def over_a_socket(story: Story) -> bool:
     happenings = {step.what for step in story.steps if isinstance(step, Happen)}
     begins = sum(isinstance(step, Begin) for step in story.steps)
     streamed = any(isinstance(step, Begin) and "stream" in step.options for step in story.steps)
+    timed = any(isinstance(step, Begin) and "BY=" in step.options.get("mail", "") for step in story.steps)
     return (
         "tls" not in story.session
         and "together" not in story.session
         and not streamed
+        and not timed
+        and "exhausted" not in kinds
         and happenings <= {"lost"}
         and not ("untouched" in kinds and begins > 1)
         and (begins > 0 or "refused" in kinds)
@@ -29,13 +32,17 @@ def job_of(begin: Begin, route: str) -> Job:
         job=1,
         message=1,
         sender=begin.sender,
-        targets=tuple(Target(number, address) for number, address in enumerate(begin.recipients)),
+        targets=tuple(
+            Target(number, address, terms=dict(enumerate(begin.recipient_terms)).get(number))
+            for number, address in enumerate(begin.recipients)
+        ),
         trace=content[:5],
         content=content[5:],
         size=len(content) - 5,
         destination="d.test",
         route=route,
         smtputf8="smtputf8" in begin.options,
+        terms=begin.terms,
     )
 
 
