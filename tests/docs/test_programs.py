@@ -14,6 +14,8 @@ _STORIES_OF_THEIR_OWN = {
     "qmail-qread",
     "qmail-qstat",
     "qmail-remote",
+    "qmail-send",
+    "qmail-start",
 }
 """Played by other tests, with a server or a home."""
 

@@ -85,3 +85,53 @@ def output_of(be: "Callable[[], int]", most_bytes: int) -> tuple[int, bytes]:
         output = (output + piece)[:most_bytes]
     os.close(ear)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), output
+
+
+def start_teller(be: "Callable[[int], int]") -> tuple[int, int]:
+    """Start a process that ``be`` is told what to write to; return the descriptor to read that from, and its number.
+
+    What ``be`` returns is its exit status.  Raises OSError.
+    """
+    ear, mouth = os.pipe()
+    child = os.fork()
+    if not child:
+        code = _TEMPORARY
+        try:
+            os.close(ear)
+            code = be(mouth)
+        finally:
+            os._exit(code)
+    os.close(mouth)
+    return ear, child
+
+
+def start_between(feed: "Callable[[int], None]", be: "Callable[[], int]") -> tuple[int, int, int]:
+    """Start a process that ``be`` makes something of, and another that ``feed`` writes the input of the first with.
+
+    Returns the descriptor to read its output from, its number, and the other's.  Raises OSError.
+    """
+    reader, writer = os.pipe()
+    ear, mouth = os.pipe()
+    feeder = os.fork()
+    if not feeder:
+        try:
+            os.close(reader)
+            os.close(ear)
+            os.close(mouth)
+            feed(writer)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    child = os.fork()
+    if not child:
+        code = _TEMPORARY
+        try:
+            os.close(ear)
+            os.dup2(reader, 0)
+            os.dup2(mouth, 1)
+            code = be()
+        finally:
+            os._exit(code)
+    os.close(reader)
+    os.close(mouth)
+    return ear, child, feeder

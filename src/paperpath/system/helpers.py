@@ -188,6 +188,20 @@ def read_locked(path: str, most_bytes: int) -> bytes:
         os.close(descriptor)
 
 
+def open_lock(path: bytes) -> int:
+    """Return a descriptor of a file, made where it is missing; it stays open in what we become.  Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_CREAT, _MODE)
+    os.set_inheritable(descriptor, True)
+    return descriptor
+
+
+def lock(descriptor: int, *, waits: bool) -> None:
+    """Take the exclusive lock of an open file.  Raises OSError."""
+    import fcntl
+
+    fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+
+
 def change_locked(path: str, most_bytes: int, change: "Callable[[bytes], tuple[int, bytes] | None]") -> None:
     """Change bytes of a file that is there, under an exclusive lock: what ``change`` makes of its beginning, where
     and which.  Raises OSError."""

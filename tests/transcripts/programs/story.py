@@ -9,6 +9,7 @@
     link name target
     $ NAME=value program argument
     < a line of standard input                 (or <@ file)
+    6< file                                    (what can be read on descriptor 6; 7> what is written to 7)
     > a line on standard output
     E a line on standard error
     C a line of standard input that ends in CR LF
@@ -87,6 +88,8 @@ class Story:
     command: str = ""
     given: bytes = b""
     given_file: str = ""
+    others: list[tuple[int, str]] = field(default_factory=list)
+    """Descriptors beside the usual, and their files."""
     expected: Seen = field(default_factory=Seen)
     gone: list[str] = field(default_factory=list)
 
@@ -115,6 +118,8 @@ def _take(story: Story, line: str) -> None:
         story.command = rest
     elif word == "<@":
         story.given_file = words[0]
+    elif word in {"6<", "7>"}:
+        story.others.append((int(word[0]), words[0]))
     elif mark[0] in "<>EQCS|" and mark[1:] in {"", " ", "|"}:
         end = b"\r\n" if mark[0] in "CS" else b"\n"
         data = _bytes(rest.removeprefix(" ")) if mark[1:] == "|" else _bytes(rest) + end
@@ -188,6 +193,9 @@ def play(story: Story, folder: Path, programs: Path) -> Seen:
     for name in [name for name, value in environment.items() if value == "-"]:
         del environment[name]
     words[0] = str(programs / words[0])
+    if story.others:
+        turned = " ".join(f"{number}{'<' if number == 6 else '>'}{shlex.quote(name)}" for number, name in story.others)
+        words = ["/bin/sh", "-c", f'exec "$@" {turned}', "sh", *words]
     with open(folder / (story.given_file or ".input"), "rb") as given:
         done = subprocess.run(words, stdin=given, env=environment, cwd=folder, capture_output=True)
     return Seen(
