@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from paperpath.base.reply import Reply, reply
 from paperpath.protocol.smtp_server import (
     R354_START_INPUT,
+    ClientTold,
     Closing,
     ContentEnd,
     ContentPart,
@@ -17,16 +18,19 @@ from paperpath.protocol.smtp_server import (
     SenderGiven,
     ServerConfig,
     ServerSession,
+    State,
+    TlsBegins,
     TransactionDropped,
 )
 
-CONFIG = ServerConfig(b"mx.test", 1000, 3)
+CONFIG = ServerConfig(b"mx.test", 1000, 3, starttls=True, xclient=True)
 
 POSITIVE: dict[str, Reply] = {
     "mail": reply(250, "2.1.0", "Sender OK"),
     "rcpt": reply(250, "2.1.5", "Recipient OK"),
     "data": R354_START_INPUT,
     "end": reply(250, "2.0.0", "Accepted"),
+    "client": reply(220, "2.0.0", "OK"),
 }
 
 KINDS: dict[type[Question], str] = {
@@ -34,6 +38,7 @@ KINDS: dict[type[Question], str] = {
     RecipientGiven: "rcpt",
     ContentStart: "data",
     ContentEnd: "end",
+    ClientTold: "client",
 }
 
 
@@ -71,6 +76,11 @@ class Shell:
             events = self._answer(question)
         self.output += self.session.take_output()
 
+    def secure(self) -> None:
+        """Have the handshake done that the client asked for."""
+        assert self.session.state is State.SECURING
+        self.session.start_over(self.session.config, secure=True)
+
     def abort(self, with_reply: Reply) -> None:
         self._note(self.session.abort(with_reply))
         self.output += self.session.take_output()
@@ -92,7 +102,7 @@ class Shell:
             elif isinstance(event, Closing):
                 self.closed = event.reason
             self.happened.append(event)
-            if not isinstance(event, Refusal | Closing | TransactionDropped):
+            if not isinstance(event, Refusal | Closing | TransactionDropped | TlsBegins):
                 assert i == len(events) - 1, "an event behind an open question"
                 assert self.session.question is event
                 return event

@@ -30,6 +30,8 @@ def unescape(text: bytes) -> bytes:
 class Step:
     sent: bytes = b""
     expected: list[bytes] = field(default_factory=list)
+    secured: bool = False
+    """Whether it comes over TLS that is new."""
 
 
 @dataclass
@@ -47,6 +49,9 @@ class Story:
         if self.steps[-1].expected:
             self.steps.append(Step())
         self.steps[-1].sent += octets
+
+    def secure(self) -> None:
+        self.steps.append(Step(secured=True))
 
     def expect(self, line: bytes) -> None:
         self.steps[-1].expected.append(line)
@@ -82,6 +87,7 @@ def read(path: Path) -> Story:
             b"#": lambda: None,
             b"C:": lambda: story.send(unescape(value) + b"\r\n"),  # noqa: B023 - called in this turn
             b"C>": lambda: story.send(unescape(value)),  # noqa: B023
+            b"T:": lambda: story.secure(),
             b"S:": lambda: story.expect(value),  # noqa: B023
             b"A:": lambda: story.answer(text),  # noqa: B023
             b"Feed:": lambda: setattr(story, "ways", tuple(text.split(", "))),  # noqa: B023
@@ -124,7 +130,14 @@ def check_replies(said: bytes, expected: list[bytes]) -> None:
 
 
 def play(story: Story, way: str, chance: random.Random) -> Shell:
-    config = ServerConfig(b"mx.test", story.limits["size"], story.limits["recipients"], lmtp=story.lmtp)
+    config = ServerConfig(
+        b"mx.test",
+        story.limits["size"],
+        story.limits["recipients"],
+        starttls=bool(story.limits.get("starttls")),
+        xclient=bool(story.limits.get("xclient")),
+        lmtp=story.lmtp,
+    )
     shell = Shell(ServerSession(config), defaultdict(deque))
     for kind, reply in story.script:
         shell.script[kind].append(reply)
@@ -138,6 +151,8 @@ def play(story: Story, way: str, chance: random.Random) -> Shell:
         steps = [Step(b"".join(step.sent for step in steps), expected)]
     for step in steps:
         shell.output = b""
+        if step.secured:
+            shell.secure()
         for piece in pieces(step.sent, way, chance):
             shell.feed(piece)
         check_replies(shell.output, step.expected)

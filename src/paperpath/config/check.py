@@ -17,11 +17,11 @@ from paperpath.config.places import QUEUE_CONTROL
 from paperpath.config.problems import Problem
 from paperpath.config.schema import Bounce, Config, Listen, Local, Paths, Qmail, Remote
 from paperpath.config.schema_tls import Certificate, Tls
+from paperpath.wire.tls import TLS_FROM_THE_START
 
 _DOMAIN = 'write a name such as "mx.example.org"'
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-_NOT_SERVED_YET = frozenset({"submission", "submissions", "pop3", "pop3s"})
-_TLS_FROM_THE_START = frozenset({"submissions", "pop3s"})
+_NOT_SERVED_YET = frozenset({"pop3", "pop3s"})
 _RUN_MOST_BYTES = SOCKET_PATH_MOST_BYTES - len("/" + QUEUE_CONTROL)
 
 
@@ -144,7 +144,7 @@ class Checker:
             key = f"listen[{at}].service"
             if listener.service in _NOT_SERVED_YET:
                 self._note(key, f"{listener.service} is not served yet", "leave this [[listen]] out")
-            elif listener.service in _TLS_FROM_THE_START and not config.tls.certificate:
+            elif listener.service in TLS_FROM_THE_START and not config.tls.certificate:
                 self._note(key, f"{listener.service} needs a certificate", "set certificate and key in [tls]")
 
     def _tls(self, tls: Tls) -> Tls:

@@ -25,6 +25,18 @@ def _date(now: int) -> bytes:
     return rfc5322(now).encode()
 
 
+def with_keyword(spoken: str, *, extended: bool, utf8: bool, tls: bool, authenticated: bool = False) -> str:
+    """Return how a message came, for ``received_line``: a keyword of RFC 3848, or of RFC 6531 4.3 with SMTPUTF8.
+
+    ``spoken`` is ``SMTP`` or ``LMTP``.  There is none for SMTP without EHLO over TLS: what is said of the cipher is
+    all that tells then.
+    """
+    if spoken == "SMTP" and not extended:
+        return spoken
+    name = f"UTF8{spoken}" if utf8 else spoken if spoken == "LMTP" else f"E{spoken}"
+    return name + "S" * tls + "A" * authenticated
+
+
 def received_line(
     *,
     helo: bytes,

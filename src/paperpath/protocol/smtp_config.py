@@ -8,6 +8,9 @@ from paperpath.base.dates import iso8601
 HOLD_MOST_S: Final = 30 * 86400
 """The furthest future release (RFC 4865) that is taken: a month of somebody else's mail is enough to look after."""
 
+_XCLIENT: Final = b"XCLIENT NAME ADDR PORT PROTO HELO"
+"""The attributes that mean something here."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
@@ -29,6 +32,10 @@ class ServerConfig:
         b"LIMITS RCPTMAX=%r",
     )
     """Lines of EHLO's reply; ``%d`` becomes the size, ``%r`` the number of recipients."""
+    starttls: bool = False
+    """Whether TLS can be begun where it is not there yet: there is a certificate."""
+    xclient: bool = False
+    """Whether the client may say for whom it speaks (Postfix's XCLIENT)."""
     lmtp: bool = False
     """LMTP (RFC 2033): LHLO in the place of EHLO and HELO, and a reply for each recipient to the content."""
     greeting: bytes = field(init=False, repr=False)
@@ -42,21 +49,24 @@ class ServerConfig:
             self, "greeting", b"220 %s %s Paperpath\r\n" % (self.hostname, b"LMTP" if self.lmtp else b"ESMTP")
         )
         object.__setattr__(self, "helo_reply", b"250 %s\r\n" % self.hostname)
-        object.__setattr__(self, "ehlo_reply", self._ehlo_reply(()))
+        object.__setattr__(self, "ehlo_reply", self._ehlo_reply(self._offers(secure=False)))
         object.__setattr__(self, "quit_reply", b"221 2.0.0 %s closing connection\r\n" % self.hostname)
 
     def ehlo(self, secure: bool, authenticated_at: int) -> bytes:
         """Return the reply to EHLO in a session that uses TLS or not, by a client that logged in then, or not (0)."""
         if not secure and not authenticated_at:
             return self.ehlo_reply
-        more = [b"REQUIRETLS"] if secure else []
+        more = self._offers(secure=secure)
         if authenticated_at:
             furthest = iso8601(authenticated_at + HOLD_MOST_S).encode()
             # RFC 4865 3, RFC 2852 2, RFC 6710 3: of no use to strangers, who must not have what these give.
             more += [b"FUTURERELEASE %d %s" % (HOLD_MOST_S, furthest), b"DELIVERBY", b"MT-PRIORITY"]
-        return self._ehlo_reply(tuple(more))
+        return self._ehlo_reply(more)
 
-    def _ehlo_reply(self, more: tuple[bytes, ...]) -> bytes:
+    def _offers(self, *, secure: bool) -> list[bytes]:
+        return [b"REQUIRETLS"] * secure + [b"STARTTLS"] * (self.starttls and not secure) + [_XCLIENT] * self.xclient
+
+    def _ehlo_reply(self, more: list[bytes]) -> bytes:
         size, recipients = b"%d" % self.message_size_bytes, b"%d" % self.recipients_most
         offered = [line.replace(b"%d", size).replace(b"%r", recipients) for line in self.extensions]
         lines = [self.hostname, *offered, *more]

@@ -55,6 +55,23 @@ class ContentPart(msgspec.Struct, frozen=True, gc=False):
     data: bytes
 
 
+class ClientTold(msgspec.Struct, frozen=True, gc=False):
+    """XCLIENT: may this client say for whom it speaks?  Call `ServerSession.start_over` before a positive answer."""
+
+    address: str | None
+    """Of whom it speaks for, as it wrote it; empty: it does not know it; None: it did not say, nothing changes."""
+    name: bytes | None
+    helo: bytes | None
+    esmtp: bool
+
+
+class TlsBegins(msgspec.Struct, frozen=True, gc=False):
+    """STARTTLS: write what `take_output` returns, shake hands, then call `ServerSession.start_over`.
+
+    Until then whatever is fed is thrown away.
+    """
+
+
 class TransactionDropped(msgspec.Struct, frozen=True, gc=False):
     """The transaction is over without a message: throw away what was gathered."""
 
@@ -73,5 +90,5 @@ class Closing(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
-Question = SenderGiven | RecipientGiven | ContentStart | ContentEnd
-Event = Question | ContentPart | TransactionDropped | Refusal | Closing
+Question = SenderGiven | RecipientGiven | ContentStart | ContentEnd | ClientTold
+Event = Question | ContentPart | TlsBegins | TransactionDropped | Refusal | Closing

@@ -9,6 +9,7 @@ from paperpath.base.reply import Reply, reply
 from paperpath.protocol.smtp_events import Refusal
 
 R214_HELP: Final = reply(214, "2.0.0", "See RFC 5321")
+R220_READY: Final = reply(220, "2.0.0", "Ready to start TLS")
 R250_OK: Final = reply(250, "2.0.0", "OK")
 R250_FLUSHED: Final = reply(250, "2.0.0", "Flushed")
 R250_CHUNK: Final = reply(250, "2.0.0", "Chunk received")
@@ -29,6 +30,8 @@ MAIL_SYNTAX: Final = Refusal(reply(501, "5.5.2", "Syntax: MAIL FROM:<address>"),
 RCPT_SYNTAX: Final = Refusal(reply(501, "5.5.2", "Syntax: RCPT TO:<address>"), "bad syntax in RCPT")
 DATA_SYNTAX: Final = Refusal(reply(501, "5.5.4", "DATA takes no argument"), "bad syntax in DATA")
 BDAT_SYNTAX: Final = Refusal(reply(501, "5.5.4", "Syntax: BDAT octets [LAST]"), "bad syntax in BDAT")
+STARTTLS_SYNTAX: Final = Refusal(reply(501, "5.5.4", "STARTTLS takes no argument"), "bad syntax in STARTTLS")
+XCLIENT_SYNTAX: Final = Refusal(reply(501, "5.5.4", "Syntax: XCLIENT attribute=value ..."), "bad syntax in XCLIENT")
 PARAMETER_SYNTAX: Final = Refusal(reply(501, "5.5.4", "Bad or repeated parameter"), "bad parameter")
 PARAMETER_UNKNOWN: Final = Refusal(reply(555, "5.5.4", "Parameter not recognized"), "unknown parameter")
 TLS_FIRST: Final = Refusal(reply(530, "5.7.10", "REQUIRETLS needs TLS, STARTTLS first"), "REQUIRETLS without TLS")
@@ -44,6 +47,7 @@ MAIL_FIRST: Final = Refusal(reply(503, "5.5.1", "MAIL first"), "no MAIL yet")
 NO_RECIPIENTS: Final = Refusal(reply(554, "5.5.1", "No valid recipients"), "no valid recipients")
 NO_LMTP_RECIPIENTS: Final = Refusal(reply(503, "5.5.1", "No valid recipients"), "no valid recipients")
 """RFC 2033 4.2 leaves no other code."""
+IN_TRANSACTION: Final = Refusal(reply(503, "5.5.1", "Not within a transaction"), "out of place in a transaction")
 IN_CHUNKS: Final = Refusal(reply(503, "5.5.1", "Not between chunks: send BDAT or RSET"), "out of place among chunks")
 TOO_MANY_RECIPIENTS: Final = Refusal(reply(452, "4.5.3", "Too many recipients"), "too many recipients")
 

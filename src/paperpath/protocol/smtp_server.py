@@ -29,6 +29,7 @@ from paperpath.protocol.smtp_config import ServerConfig
 from paperpath.protocol.smtp_conversation import Conversation
 from paperpath.protocol.smtp_data import ChunkDecoder, DataDecoder
 from paperpath.protocol.smtp_events import (
+    ClientTold,
     Closing,
     ContentEnd,
     ContentPart,
@@ -38,6 +39,7 @@ from paperpath.protocol.smtp_events import (
     RecipientGiven,
     Refusal,
     SenderGiven,
+    TlsBegins,
     TransactionDropped,
 )
 from paperpath.protocol.smtp_refusals import (
@@ -45,6 +47,7 @@ from paperpath.protocol.smtp_refusals import (
     DATA_SYNTAX,
     HELLO_SYNTAX,
     IN_CHUNKS,
+    IN_TRANSACTION,
     LHLO_FIRST,
     MAIL_FIRST,
     MAIL_NESTED,
@@ -61,9 +64,11 @@ from paperpath.protocol.smtp_refusals import (
     TOO_MANY_RECIPIENTS,
     UNKNOWN_COMMAND,
 )
+from paperpath.protocol.smtp_security import start_tls, take_client
 
 __all__ = [
     "R354_START_INPUT",
+    "ClientTold",
     "Closing",
     "ContentEnd",
     "ContentPart",
@@ -76,6 +81,7 @@ __all__ = [
     "ServerConfig",
     "ServerSession",
     "State",
+    "TlsBegins",
     "TransactionDropped",
 ]
 
@@ -97,6 +103,8 @@ class State(IntEnum):
     """In the octets of one chunk, or swallowing them."""
     CLOSED = 6
     """After `Closing`."""
+    SECURING = 7
+    """After `TlsBegins`: nothing is read in clear any more."""
 
 
 # Members as plain names: the machine compares them several times a command.
@@ -107,6 +115,7 @@ _CHUNKS: Final = State.CHUNKS
 _DATA: Final = State.DATA
 _CHUNK: Final = State.CHUNK
 _CLOSED: Final = State.CLOSED
+_SECURING: Final = State.SECURING
 
 _CONTENT_START: Final = ContentStart()
 
@@ -146,7 +155,7 @@ class ServerSession(Conversation):
     def receive(self, data: bytes) -> list[Event]:
         """Take bytes from the client.  Returns nothing while a question is open, and after `Closing`."""
         self.bytes_in += len(data)
-        if self.is_closed:
+        if self.is_closed or self.state is _SECURING:
             return []
         if self._buffer:
             data = self._buffer[self._at :] + data
@@ -178,6 +187,20 @@ class ServerSession(Conversation):
         self._hang_up(reply, reply.lines[0])
         return self._take_events()
 
+    def start_over(self, config: ServerConfig, *, secure: bool) -> None:
+        """Begin anew under other settings: TLS is there, or somebody else is (RFC 3207 4.2).
+
+        What the client said of itself is forgotten, and so is a transaction; input that waits is kept, but none is
+        there after `TlsBegins`.
+        """
+        self.config = config
+        self.secure = secure
+        self.authenticated_at = 0
+        self.helo = b""
+        self.esmtp = False
+        self._faults = 0
+        self._abandon_transaction()
+
     # The loop.
 
     def _run(self) -> list[Event]:
@@ -208,6 +231,13 @@ class ServerSession(Conversation):
         self.state = _CLOSED
         self._data = None
         self._chunks = None
+
+    def _wait_for_tls(self, output: bytes, event: TlsBegins) -> None:
+        self._output.append(output)
+        self._buffer = b""
+        self._at = 0
+        self.state = _SECURING
+        self._events.append(event)
 
     # Steps: one for each command, named in _STEPS.
 
@@ -281,6 +311,15 @@ class ServerSession(Conversation):
     def _quit(self, argument: bytes) -> None:
         self._output.append(self.config.quit_reply)
         self._close("quit")
+
+    def _client_answered(self, told: ClientTold, reply: Reply) -> None:
+        if not reply.is_positive:
+            self._output.append(reply.encode())
+            return
+        self._output.append(self.config.greeting)
+        if told.helo is not None:
+            self.helo = told.helo
+            self.esmtp = told.esmtp
 
     # DATA.
 
@@ -429,6 +468,11 @@ def _saying(reply: Reply) -> _Step:
     return lambda session, argument: session._output.append(encoded)
 
 
+_IN_TRANSACTION: Final[dict[bytes, _Step]] = {
+    b"STARTTLS": _refusing(IN_TRANSACTION),
+    b"XCLIENT": _refusing(IN_TRANSACTION),
+}
+
 _ANYWHERE: Final[dict[bytes, _Step]] = {
     b"HELO": ServerSession._helo,
     b"EHLO": ServerSession._ehlo,
@@ -444,11 +488,14 @@ _STEPS: Final[dict[State, dict[bytes, _Step]]] = {
     State.IDLE: _ANYWHERE
     | {
         b"MAIL": ServerSession._mail,
+        b"STARTTLS": start_tls,
+        b"XCLIENT": take_client,
         b"RCPT": _refusing(MAIL_FIRST),
         b"DATA": _refusing_data(MAIL_FIRST),
         b"BDAT": _refusing_chunk(MAIL_FIRST),
     },
     State.MAIL: _ANYWHERE
+    | _IN_TRANSACTION
     | {
         b"MAIL": _refusing(MAIL_NESTED),
         b"RCPT": ServerSession._rcpt,
@@ -456,6 +503,7 @@ _STEPS: Final[dict[State, dict[bytes, _Step]]] = {
         b"BDAT": _refusing_chunk(NO_RECIPIENTS),
     },
     State.RCPT: _ANYWHERE
+    | _IN_TRANSACTION
     | {
         b"MAIL": _refusing(MAIL_NESTED),
         b"RCPT": ServerSession._rcpt,
@@ -463,6 +511,7 @@ _STEPS: Final[dict[State, dict[bytes, _Step]]] = {
         b"BDAT": ServerSession._first_chunk,
     },
     State.CHUNKS: _ANYWHERE
+    | _IN_TRANSACTION
     | {
         b"MAIL": _refusing(MAIL_NESTED),
         b"RCPT": _refusing(IN_CHUNKS),
@@ -497,4 +546,5 @@ _PROCEED: Final[dict[type[Question], Callable[[ServerSession, Any, Reply], None]
     RecipientGiven: ServerSession._recipient_answered,
     ContentStart: ServerSession._content_answered,
     ContentEnd: ServerSession._end_answered,
+    ClientTold: ServerSession._client_answered,
 }

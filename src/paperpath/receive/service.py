@@ -12,6 +12,7 @@ from paperpath.process.settings import ReceiveSettings
 from paperpath.process.submitter import Submitter
 from paperpath.protocol.smtp_server import ServerConfig
 from paperpath.system.channel import peer_uid
+from paperpath.system.tls import TlsDetails, server_tls
 from paperpath.telemetry.log import Log
 
 _PEERS_REMEMBERED = 10_000
@@ -44,6 +45,15 @@ def uid_of(transport: asyncio.BaseTransport) -> int:
         return peer_uid(duplicate)
 
 
+class Kind(NamedTuple):
+    """What an SMTP session's machine is told depends on."""
+
+    relay: bool
+    lmtp: bool
+    xclient: bool
+    """The client may say for whom it speaks."""
+
+
 class Service:
     """Shared by all sessions; replaced as a whole when the settings change, so that a session sees one set only."""
 
@@ -65,11 +75,27 @@ class Service:
             return Client(relay=False, network=_network(address))
 
         self.client = client
-        size = settings.message_size_bytes
-        greeting = settings.greeting.encode() or self.hostname
-        self.for_strangers = ServerConfig(greeting, size, settings.recipients_most)
-        self.for_relays = ServerConfig(greeting, size, settings.relay_recipients_most)
-        self.for_lmtp = ServerConfig(greeting, size, settings.relay_recipients_most, lmtp=True)
+        self.tls = None if settings.tls is None else server_tls(settings.tls)
+        self._configs: dict[Kind, ServerConfig] = {}
+
+    def config(self, kind: Kind) -> ServerConfig:
+        """Return what a session's machine is told; each is made once."""
+        found = self._configs.get(kind)
+        if found is None:
+            settings = self.settings
+            found = self._configs[kind] = ServerConfig(
+                settings.greeting.encode() or self.hostname,
+                settings.message_size_bytes,
+                settings.relay_recipients_most if kind.relay or kind.lmtp else settings.recipients_most,
+                starttls=self.tls is not None,
+                xclient=kind.xclient,
+                lmtp=kind.lmtp,
+            )
+        return found
+
+    def may_relay_by(self, tls: TlsDetails | None) -> bool:
+        """Tell whether the certificate that a client proved to hold lets it send to everywhere."""
+        return tls is not None and self.tls is not None and tls.client_fingerprint in self.tls.relay_fingerprints
 
     def client_at(self, transport: asyncio.BaseTransport) -> tuple[str, Client]:
         """Return who is at the other end, as text, and what that tells."""

@@ -11,7 +11,8 @@ from paperpath.base.ids import show_id
 from paperpath.base.reply import Reply, reply
 from paperpath.base.terms import MessageTerms
 from paperpath.base.text import describe, show
-from paperpath.message.trace import received_line
+from paperpath.message.trace import received_line, with_keyword
+from paperpath.process.upgrade import Upgrade
 from paperpath.protocol.smtp_server import (
     R354_START_INPUT,
     Closing,
@@ -22,21 +23,24 @@ from paperpath.protocol.smtp_server import (
     RecipientGiven,
     Refusal,
     SenderGiven,
-    ServerConfig,
     ServerSession,
     State,
+    TlsBegins,
     TransactionDropped,
 )
 from paperpath.receive import replies
 from paperpath.receive.arrival import arrive
 from paperpath.receive.gatherer import Gatherer
 from paperpath.receive.recipients import Recipients, Verdict
-from paperpath.receive.service import Service
+from paperpath.receive.service import Kind, Service
 from paperpath.receive.sessions import Sessions
 from paperpath.receive.terms import judge
+from paperpath.receive.tls import describe_tls
 from paperpath.system.clock import now
+from paperpath.system.tls import TlsDetails, details
 from paperpath.telemetry.events import MessageRefused, ProcessBroken, SessionClosed, StorageFull
 from paperpath.wire.intake import Accepted, NotAccepted, Submit
+from paperpath.wire.tls import TLS_FROM_THE_START
 
 _BUFFERED_MOST_BYTES = 64 * 1024
 """Pipelined input that waits behind an open question before reading stops."""
@@ -45,6 +49,7 @@ _PROGRESS_BYTES = 64 * 1024
 """Input that counts as getting on where it completes no command: a client that sends less than this in the time a
 command may take holds its session open, and does nothing else."""
 
+_IDLE = (State.IDLE, State.SECURING)
 _NOT_SPOOLED = "the message could not be spooled"
 
 
@@ -57,6 +62,7 @@ class Session(asyncio.Protocol):
         "_gatherer",
         "_handling",
         "_input_ended",
+        "_is_over",
         "_judge",
         "_machine",
         "_messages",
@@ -71,19 +77,24 @@ class Session(asyncio.Protocol):
         "_terms",
         "_ticket",
         "_transport",
+        "_upgrade",
         "last_input",
         "relay",
         "result",
+        "tls",
     )
 
     def __init__(self, service: Service, name: str, sessions: Sessions) -> None:
         self._service, self._service_name, self._sessions = service, name, sessions
         self._gatherer: Gatherer | None = None
         self._events: deque[Event] = deque()
-        self._handling = self._paused = self._choked = self._input_ended = False
+        self._handling = self._paused = self._choked = self._input_ended = self._is_over = False
         self._messages = self._recipients = self._ticket = 0
         self._progress_at = _PROGRESS_BYTES
         self._terms: MessageTerms | None = None
+        self._upgrade: Upgrade | None = None
+        self.tls: TlsDetails | None = None
+        """What the handshake agreed on; None in clear."""
         self.result = "closed"
 
     # The connection
@@ -95,23 +106,30 @@ class Session(asyncio.Protocol):
         arrival = arrive(self._service, self._service_name, self._sessions, self, transport)
         self._peer, self.relay = arrival.peer, arrival.relay
         self._judge = Recipients(self._service, self._peer)
-        self._machine = ServerSession(self._config())
-        if arrival.refusal is None:
-            self._flush()
-        else:
+        self._machine = ServerSession(self._service.config(self._kind()))
+        if arrival.refusal is not None:
             self._turn_away(arrival.refusal)
+        elif self._service_name in TLS_FROM_THE_START:
+            self._secure(early=b"")
+        else:
+            self._flush()
 
-    def _config(self) -> ServerConfig:
-        if self._service_name == "lmtp":
-            return self._service.for_lmtp
-        return self._service.for_relays if self.relay else self._service.for_strangers
+    def _kind(self) -> Kind:
+        return Kind(self.relay, self._service_name == "lmtp", xclient=False)
 
     def _turn_away(self, last: Reply) -> None:
         self._machine.take_output()  # instead of the greeting
-        self.end(last, "refused")
+        if self._service_name in TLS_FROM_THE_START:  # it would not understand
+            self.result = "refused"
+            self._transport.close()
+        else:
+            self.end(last, "refused")
 
     def data_received(self, data: bytes) -> None:
         """Feed the machine."""
+        if self._upgrade is not None:
+            self._upgrade.data_received(data)
+            return
         machine = self._machine
         self._go_on(machine.receive(data))
         if machine.bytes_in >= self._progress_at:
@@ -132,16 +150,22 @@ class Session(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client reads again."""
         self._choked = False
-        if not self._paused and not self._transport.is_closing():
+        if not self._paused and self._upgrade is None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def eof_received(self) -> bool:
-        """The client will send nothing more; True keeps the connection until what it asked is answered."""
+        """The client will send nothing more; True keeps the connection until what it asked is answered.
+
+        TLS cannot be half open.
+        """
         self._input_ended = True
-        return self._machine.question is not None
+        return self._machine.question is not None and self.tls is None
 
     def connection_lost(self, error: Exception | None) -> None:
         """Write the session's one line."""
+        if self._is_over:  # a handshake that failed said so already
+            return
+        self._is_over = True
         self._sessions.discard(self)
         machine = self._machine
         self._drop_content()
@@ -156,15 +180,16 @@ class Session(asyncio.Protocol):
                 refused=machine.refused,
                 bytes_in=machine.bytes_in,
                 duration_s=self._sessions.time() - self._started,
-                result=self.result,
+                result=self.result if self._upgrade is None else "tls-failed",
                 reason=None if error is None else str(error),
+                **describe_tls(self.tls),
             )
         )
 
     @property
     def is_idle(self) -> bool:
         """Whether ending the session now would interrupt no transaction."""
-        return self._machine.question is None and self._machine.state is State.IDLE
+        return self._machine.question is None and self._machine.state in _IDLE
 
     @property
     def waits_for_us(self) -> bool:
@@ -174,9 +199,39 @@ class Session(asyncio.Protocol):
     def end(self, last: Reply, result: str) -> None:
         """End the session with a 421."""
         self.result = result
+        if self._upgrade is not None:  # nothing can be said within a handshake
+            upgrade, self._upgrade = self._upgrade, None
+            upgrade.cancel()
+            self.connection_lost(None)
+            return
         self._go_on(self._machine.abort(last))
         if self._choked:  # it would not read this either, and hold the connection open with that
             self._transport.abort()
+
+    # TLS
+
+    def _secure(self, early: bytes | None = None) -> None:
+        assert self._service.tls is not None
+        self._upgrade = Upgrade(self, self._service.tls.context, self._secured, self._tls_failed)
+        self._upgrade.begin(self._transport, early)
+
+    def _tls_begins(self, _event: TlsBegins) -> None:
+        self._flush()
+        self._secure()
+
+    def _secured(self, transport: asyncio.Transport, data: bytes) -> None:
+        self._transport, self._upgrade = transport, None
+        self._choked = False  # the new transport has a buffer of its own
+        self.tls = details(transport)
+        self.relay = self.relay or self._service.may_relay_by(self.tls)
+        self._machine.start_over(self._service.config(self._kind()), secure=True)
+        self.last_input = self._sessions.time()
+        self._flush()
+        if data:
+            self.data_received(data)
+
+    def _tls_failed(self, reason: str) -> None:
+        self.connection_lost(ConnectionError(reason))
 
     # Events
 
@@ -306,10 +361,9 @@ class Session(asyncio.Protocol):
     def _trace(self) -> bytes:
         machine = self._machine
         recipients = machine.recipients
-        if machine.config.lmtp:
-            protocol = "UTF8LMTP" if machine.smtputf8 else "LMTP"
-        else:
-            protocol = ("UTF8SMTP" if machine.smtputf8 else "ESMTP") if machine.esmtp else "SMTP"
+        tls = self.tls
+        spoken = "LMTP" if machine.config.lmtp else "SMTP"
+        protocol = with_keyword(spoken, extended=machine.esmtp, utf8=machine.smtputf8, tls=tls is not None)
         return received_line(
             helo=machine.helo,
             peer=self._peer,
@@ -318,7 +372,7 @@ class Session(asyncio.Protocol):
             protocol=protocol,
             recipient=recipients[0] if len(recipients) == 1 else None,
             now=int(now()),
-            tls=None,
+            tls=None if tls is None else str(tls),
         )
 
     def _submitted(self, answer: Accepted | NotAccepted) -> None:
@@ -379,6 +433,7 @@ _HANDLERS: dict[type[Event], Any] = {
     ContentPart: Session._content_part,
     ContentEnd: Session._content_end,
     TransactionDropped: Session._dropped,
+    TlsBegins: Session._tls_begins,
     Refusal: Session._refusal,
     Closing: Session._closing,
 }

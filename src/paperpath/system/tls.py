@@ -11,6 +11,7 @@ import hashlib
 import os
 import ssl
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from paperpath.base.domains import suffixes
@@ -95,6 +96,10 @@ class ServerTls:
     def _find(self, name: str) -> ssl.SSLContext | None:
         wanted = name.encode("utf-8", "surrogateescape").lower().removesuffix(b".")
         return next((self._by_name[one] for one in suffixes(wanted) if one in self._by_name), None)
+
+
+server_tls = lru_cache(maxsize=1)(ServerTls)
+"""`ServerTls` for the settings of a process: the same as long as they are, so that sessions can be resumed."""
 
 
 def details(transport: Any) -> TlsDetails | None:

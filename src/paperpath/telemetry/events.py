@@ -115,8 +115,14 @@ class SessionClosed(Event, frozen=True):
     bytes_in: int
     duration_s: float
     result: str
-    """``quit``, ``closed``, ``timeout``, ``refused``, ``error`` …"""
+    """``quit``, ``closed``, ``timeout``, ``refused``, ``tls-failed``, ``error`` …"""
     reason: str | None = None
+    tls: str | None = None
+    """Version, cipher and bits of its key."""
+    server_name: str | None = None
+    """The name that the client asked for in the handshake."""
+    client_certificate: str | None = None
+    """SHA-256 of the certificate that the client holds; nobody vouches for it."""
 
 
 class MessageRefused(Event, frozen=True):

@@ -6,6 +6,9 @@ reaches it as a reload does.
 
 import msgspec
 
+TLS_FROM_THE_START = frozenset({"submissions", "pop3s"})
+"""Services that begin with the handshake (RFC 8314)."""
+
 
 class Pair(msgspec.Struct, frozen=True):
     """A certificate with the chain behind it, and its private key, both as PEM."""

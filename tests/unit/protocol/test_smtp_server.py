@@ -6,6 +6,7 @@ from paperpath.base.reply import Reply, reply
 from paperpath.protocol.smtp_refusals import BARE_LINE_END, TOO_BIG
 from paperpath.protocol.smtp_server import (
     R354_START_INPUT,
+    ClientTold,
     Closing,
     ContentEnd,
     ContentPart,
@@ -16,10 +17,12 @@ from paperpath.protocol.smtp_server import (
     ServerConfig,
     ServerSession,
     State,
+    TlsBegins,
     TransactionDropped,
 )
 
-CONFIG = ServerConfig(b"mx.test", 1000, 3)
+CONFIG = ServerConfig(b"mx.test", 1000, 3, starttls=True, xclient=True)
+PLAIN = ServerConfig(b"mx.test", 1000, 3)
 OK = reply(250, "2.0.0", "OK")
 NO = reply(550, "5.7.1", "No")
 BUSY = reply(421, "4.3.2", "Shutting down")
@@ -34,6 +37,7 @@ INTO: dict[State, list[bytes | Reply]] = {
     State.DATA: [MAIL, OK, RCPT, OK, b"DATA\r\n", R354_START_INPUT],
     State.CHUNK: [MAIL, OK, RCPT, OK, b"BDAT 5000\r\n", OK],
     State.CLOSED: [b"QUIT\r\n"],
+    State.SECURING: [b"STARTTLS\r\n"],
 }
 
 
@@ -52,7 +56,7 @@ def session_in(state: State) -> ServerSession:
 COMMANDS = {
     "HELO": b"HELO c", "EHLO": b"EHLO c", "MAIL": b"MAIL FROM:<a@c>", "RCPT": b"RCPT TO:<b@h>", "DATA": b"DATA",
     "BDAT": b"BDAT 0 LAST", "RSET": b"RSET", "NOOP": b"NOOP", "VRFY": b"VRFY x", "HELP": b"HELP", "QUIT": b"QUIT",
-    "EXPN": b"EXPN x", "other": b"XYZZY",
+    "EXPN": b"EXPN x", "STARTTLS": b"STARTTLS", "XCLIENT": b"XCLIENT ADDR=192.0.2.7", "other": b"XYZZY",
 }  # fmt: skip
 
 # The reply code, or the name of the question asked, and the state after it.
@@ -65,11 +69,14 @@ EVERYWHERE: dict[str, tuple[object, State | None]] = {
     "HELP": (214, None),
     "QUIT": (221, State.CLOSED),
     "EXPN": (502, None),
+    "STARTTLS": (503, None),
+    "XCLIENT": (503, None),
     "other": (500, None),
 }
 EXPECTED: dict[State, dict[str, tuple[object, State | None]]] = {
     State.IDLE: EVERYWHERE
-    | {"MAIL": (SenderGiven, None), "RCPT": (503, None), "DATA": (503, None), "BDAT": (503, State.IDLE)},
+    | {"MAIL": (SenderGiven, None), "RCPT": (503, None), "DATA": (503, None), "BDAT": (503, State.IDLE)}
+    | {"STARTTLS": (220, State.SECURING), "XCLIENT": (ClientTold, None)},
     State.MAIL: EVERYWHERE
     | {"MAIL": (503, None), "RCPT": (RecipientGiven, None), "DATA": (554, None), "BDAT": (554, State.IDLE)},
     State.RCPT: EVERYWHERE
@@ -85,6 +92,7 @@ EXPECTED: dict[State, dict[str, tuple[object, State | None]]] = {
     State.DATA: dict.fromkeys(COMMANDS, (None, None)),
     State.CHUNK: dict.fromkeys(COMMANDS, (None, None)),
     State.CLOSED: dict.fromkeys(COMMANDS, (None, None)),
+    State.SECURING: dict.fromkeys(COMMANDS, (None, None)),
 }
 
 
@@ -108,6 +116,30 @@ def test_every_state_and_command(state: State, command: str) -> None:
         assert session.question is events[-1]
         assert type(session.question) is said
     assert session.state is (state if after is None else after)
+
+
+@pytest.mark.parametrize("command", ["STARTTLS", "XCLIENT"])
+def test_what_is_not_offered_is_not_done(command: str) -> None:
+    session = ServerSession(PLAIN)
+    session.take_output()
+    session.receive(COMMANDS[command] + b"\r\n")
+    assert session.take_output() == b"502 5.5.1 Command not implemented\r\n"
+    assert session.state is State.IDLE
+
+
+def test_what_was_said_in_clear_counts_no_more_once_tls_is_there() -> None:
+    session = ServerSession(CONFIG)
+    session.receive(b"EHLO in.clear\r\n" + b"XYZZY\r\n" * 19)
+    assert session.receive(b"STARTTLS\r\nEHLO injected\r\nMAIL FROM:<a@c>\r\n") == [TlsBegins()]
+    assert session.take_output().endswith(b"500 5.5.2 Command not recognized\r\n220 2.0.0 Ready to start TLS\r\n")
+    assert session.receive(b"RCPT TO:<b@h>\r\n") == []
+    assert session.buffered_bytes == 0
+    session.start_over(CONFIG, secure=True)
+    assert (session.helo, session.esmtp, session.sender, session.state) == (b"", False, None, State.IDLE)
+    session.receive(b"XYZZY\r\n")  # the twentieth, but the first over TLS
+    assert not session.is_closed
+    session.receive(b"EHLO c\r\n")
+    assert b"STARTTLS" not in session.take_output()
 
 
 @pytest.mark.parametrize("state", [State.MAIL, State.RCPT, State.CHUNKS])
@@ -141,6 +173,7 @@ QUESTIONS: dict[type[object], list[bytes | Reply]] = {
     RecipientGiven: [MAIL, OK, RCPT],
     ContentStart: [MAIL, OK, RCPT, OK, b"DATA\r\n"],
     ContentEnd: [MAIL, OK, RCPT, OK, b"DATA\r\n", R354_START_INPUT, b".\r\n"],
+    ClientTold: [b"XCLIENT ADDR=192.0.2.7\r\n"],
 }
 
 
@@ -161,6 +194,7 @@ AFTER: dict[type[object], tuple[State, State]] = {
     RecipientGiven: (State.RCPT, State.MAIL),
     ContentStart: (State.DATA, State.RCPT),
     ContentEnd: (State.IDLE, State.IDLE),
+    ClientTold: (State.IDLE, State.IDLE),
 }
 
 
@@ -170,7 +204,8 @@ def test_every_question_and_answer(question: type[object], answer: Reply) -> Non
     session = session_asking(question)
     has_transaction = session.sender is not None
     events = session.answer(answer)
-    assert session.take_output() == answer.encode()
+    is_greeted = question is ClientTold and answer is OK
+    assert session.take_output() == (CONFIG.greeting if is_greeted else answer.encode())
     assert session.refused == (not answer.is_positive)
     if answer is BUSY:
         assert events == [TransactionDropped()] * has_transaction + [Closing("Shutting down")]

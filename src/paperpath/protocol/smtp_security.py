@@ -1,0 +1,70 @@
+"""What a session that begins anew needs of the SMTP server machine: STARTTLS (RFC 3207) and Postfix's XCLIENT.
+
+Both put the session back to where it was after the greeting: whatever was said before, by whoever it was, counts no
+more.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from paperpath.base.limits import DOMAIN_BYTES
+from paperpath.protocol.smtp_events import ClientTold, Refusal, TlsBegins
+from paperpath.protocol.smtp_refusals import NOT_IMPLEMENTED, R220_READY, STARTTLS_SYNTAX, XCLIENT_SYNTAX
+
+if TYPE_CHECKING:
+    from paperpath.protocol.smtp_server import ServerSession
+
+_ATTRIBUTES: Final = frozenset({b"NAME", b"ADDR", b"PORT", b"PROTO", b"HELO"})
+_UNKNOWN: Final = frozenset({b"[UNAVAILABLE]", b"[TEMPUNAVAIL]"})
+_XTEXT: Final = re.compile(rb"\+([0-9A-F]{2})")
+_PROTOCOLS: Final = {b"SMTP": False, b"ESMTP": True}
+
+
+def start_tls(session: ServerSession, argument: bytes) -> None:
+    """RFC 3207 4: say go ahead, and throw away what came behind the command: it was sent in clear, by anybody.
+
+    Nothing is read from here until `ServerSession.start_over`; what is fed meanwhile is thrown away too.
+    """
+    if not session.config.starttls or session.secure:
+        session._refuse(NOT_IMPLEMENTED)
+    elif argument:
+        session._refuse(STARTTLS_SYNTAX)
+    else:
+        session._wait_for_tls(R220_READY.encode(), TlsBegins())
+
+
+def take_client(session: ServerSession, argument: bytes) -> None:
+    """Postfix's XCLIENT: ask whether the client may say for whom it speaks."""
+    if not session.config.xclient:
+        session._refuse(NOT_IMPLEMENTED)
+        return
+    told = parse_xclient(argument)
+    if isinstance(told, Refusal):
+        session._refuse(told)
+    else:
+        session._ask(told)
+
+
+def parse_xclient(argument: bytes) -> ClientTold | Refusal:
+    """Read what follows ``XCLIENT``: ``NAME=VALUE ...``, each name once, values as xtext."""
+    values: dict[bytes, bytes] = {}
+    for word in argument.split():
+        name, equals, raw = word.partition(b"=")
+        name = name.upper()
+        if not equals or not raw or name not in _ATTRIBUTES or name in values:
+            return XCLIENT_SYNTAX
+        values[name] = b"" if raw.upper() in _UNKNOWN else _XTEXT.sub(lambda m: bytes([int(m[1], 16)]), raw)
+    if not values or any(len(value) > DOMAIN_BYTES for value in values.values()):
+        return XCLIENT_SYNTAX
+    proto = values.get(b"PROTO") or b"SMTP"
+    address = values.get(b"ADDR")
+    if proto.upper() not in _PROTOCOLS or (address and not address.isascii()):
+        return XCLIENT_SYNTAX
+    return ClientTold(
+        address=None if address is None else address.removeprefix(b"IPV6:").removeprefix(b"IPv6:").decode(),
+        name=values.get(b"NAME"),
+        helo=values.get(b"HELO"),
+        esmtp=_PROTOCOLS[proto.upper()],
+    )

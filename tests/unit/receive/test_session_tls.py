@@ -1,0 +1,310 @@
+"""Sessions that go over to TLS, on real sockets and on both event loops."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paperpath.process import upgrade
+from paperpath.process.settings import ReceiveSettings
+from paperpath.receive import replies
+from paperpath.receive.session import Session
+from tests.certificates import Authority
+from tests.certificates import settings as tls_settings
+from tests.loops import on_both_loops, run
+from tests.tls_client import TlsClient
+from tests.unit.receive.scene import SETTINGS, Scene
+
+AUTHORITY = Authority()
+MX = AUTHORITY.issue("mx.test")
+CLIENT = Authority().issue("client.test")
+TRUSTING = AUTHORITY.client_context()
+MAIL = b"MAIL FROM:<a@c>\r\nRCPT TO:<joe@here.test>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\nQUIT\r\n"
+EHLO = b"EHLO c\r\n"
+
+
+def with_tls(**changes: Any) -> ReceiveSettings:
+    return msgspec.structs.replace(SETTINGS, tls=tls_settings(MX.pair(), relay=[CLIENT.fingerprint]), **changes)
+
+
+class Server:
+    """One listening socket with the sessions behind it."""
+
+    def __init__(self, scene: Scene, port: int) -> None:
+        self.scene, self.port = scene, port
+        self.opened: list[Session] = []
+
+    async def closed(self) -> dict[str, Any]:
+        """Wait until no session is open; return the line of the only one there was."""
+        await asyncio.wait_for(self.scene.sessions.all_ended(), 10)
+        (line,) = self.scene.events("session.closed")
+        return line
+
+
+@asynccontextmanager
+async def serving(service: str = "smtp", configured: ReceiveSettings | None = None) -> AsyncIterator[Server]:
+    scene = Scene(with_tls() if configured is None else configured)
+    scene.sessions.time = asyncio.get_running_loop().time
+    server = Server(scene, 0)
+
+    def session() -> Session:
+        server.opened.append(Session(scene.service, service, scene.sessions))
+        return server.opened[-1]
+
+    listening = await asyncio.get_running_loop().create_server(session, "127.0.0.1", 0)
+    server.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listening.close()
+        scene.sessions.end_all()
+        await asyncio.sleep(0)
+        assert not scene.events("process.broken")
+
+
+async def start_tls(client: TlsClient, **how: Any) -> None:
+    assert [reply[:3] for reply in await client.replies()] == ["220"]
+    await client.send(EHLO)
+    assert (await client.replies())[0].startswith("250 STARTTLS")
+    await client.send(b"STARTTLS\r\n")
+    assert await client.replies() == ["220 2.0.0 Ready to start TLS"]
+    await client.secure(TRUSTING, name="mx.test", **how)
+
+
+def codes(said: Sequence[str]) -> str:
+    return " ".join(reply[:3] for reply in said)
+
+
+@on_both_loops
+def test_mail_over_starttls(loop: str) -> None:
+    async def main() -> None:
+        async with serving() as server, TlsClient(server.port) as client:
+            await start_tls(client)
+            await client.send(EHLO)
+            assert await client.replies() == ["250 REQUIRETLS"]  # and no STARTTLS
+            await client.send(MAIL)
+            assert codes(await client.replies(5)) == "250 250 354 250 221"
+            client.close()
+            line = await server.closed()
+            assert line["tls"] == "TLSv1.3 TLS_AES_256_GCM_SHA384 256"
+            assert line["server_name"] == "mx.test"
+            assert (line["result"], line["messages"], line.get("client_certificate")) == ("quit", 1, None)
+            (taken,) = server.scene.queue.taken
+            assert b" with ESMTPS (Paperpath, TLSv1.3 TLS_AES_256_GCM_SHA384) for <joe@here.test>;" in taken.trace
+
+    run(loop, main())
+
+
+@on_both_loops
+def test_tls_from_the_start(loop: str) -> None:
+    async def main() -> None:
+        async with serving("submissions") as server, TlsClient(server.port) as client:
+            await client.secure(TRUSTING, name="mx.test", together=EHLO + MAIL)
+            assert codes(await client.replies(7)) == "220 250 250 250 354 250 221"
+            client.close()
+            assert (await server.closed())["result"] == "quit"
+
+    run(loop, main())
+
+
+@on_both_loops
+def test_what_comes_in_one_piece_with_the_end_of_the_handshake_is_answered_over_tls(loop: str) -> None:
+    async def main() -> None:
+        async with serving() as server, TlsClient(server.port) as client:
+            await start_tls(client, together=EHLO + MAIL)
+            assert codes(await client.replies(6)) == "250 250 250 354 250 221"
+            client.close()
+            assert (await server.closed())["messages"] == 1
+
+    run(loop, main())
+
+
+@on_both_loops
+def test_what_is_injected_behind_starttls_is_thrown_away(loop: str) -> None:
+    async def main() -> None:
+        async with serving() as server, TlsClient(server.port) as client:
+            await client.send(EHLO + b"STARTTLS\r\nMAIL FROM:<injected@c>\r\nRCPT TO:<joe@here.test>\r\nNOOP\r\n")
+            assert codes(await client.replies(3)) == "220 250 220"
+            await client.secure(TRUSTING, name="mx.test")
+            await client.send(b"RCPT TO:<joe@here.test>\r\nHELP\r\n")
+            assert codes(await client.replies(2)) == "503 214"  # no MAIL was seen
+
+    run(loop, main())
+
+
+@on_both_loops
+def test_what_is_injected_before_the_handshake_ends_the_session(loop: str) -> None:
+    async def main() -> None:
+        async with serving() as server, TlsClient(server.port) as client:
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                await start_tls(client, before=b"MAIL FROM:<injected@c>\r\n")
+            line = await server.closed()
+            assert line["result"] == "tls-failed" and line["reason"]
+            assert "tls" not in line
+
+    run(loop, main())
+
+
+@on_both_loops
+@pytest.mark.parametrize("service", ["smtp", "submissions"])
+def test_a_client_that_is_silent_within_the_handshake_is_let_go(
+    loop: str, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upgrade, "HANDSHAKE_MOST_S", 0.05)
+
+    async def main() -> None:
+        async with serving(service) as server, TlsClient(server.port) as client:
+            if service == "smtp":
+                await client.send(b"STARTTLS\r\n")
+                assert codes(await client.replies(2)) == "220 220"
+            line = await server.closed()
+            assert line["result"] == "tls-failed"
+            assert await client.replies() == []
+            assert len(server.scene.sessions) == 0
+
+    run(loop, main())
+
+
+@on_both_loops
+@pytest.mark.parametrize("service", ["smtp", "submissions"])
+@pytest.mark.parametrize("sent", [b"EHLO c\r\n" * 3, b"\x16\x03\x01\x00\x05hello", b"\0" * 2000, b""])
+def test_no_handshake(loop: str, service: str, sent: bytes) -> None:
+    async def main() -> None:
+        async with serving(service) as server, TlsClient(server.port) as client:
+            if service == "smtp":
+                await client.send(b"STARTTLS\r\n")
+                assert codes(await client.replies(2)) == "220 220"
+            if sent:
+                await client.send(sent)
+            else:
+                client.close()
+            line = await server.closed()
+            assert line["result"] == "tls-failed"
+            assert len(server.scene.sessions) == 0
+
+    run(loop, main())
+
+
+@on_both_loops
+@pytest.mark.parametrize("service", ["smtp", "submissions"])
+def test_a_session_can_be_ended_within_the_handshake(loop: str, service: str) -> None:
+    async def main() -> None:
+        async with serving(service) as server, TlsClient(server.port) as client:
+            if service == "smtp":
+                await client.send(b"STARTTLS\r\n")
+                assert codes(await client.replies(2)) == "220 220"
+            while not server.opened or server.opened[0]._upgrade is None:
+                await asyncio.sleep(0)
+            server.scene.sessions.end_idle()
+            line = await server.closed()
+            assert line["result"] == "stopping"
+            assert await client.replies() == []  # and nothing in clear
+
+    run(loop, main())
+
+
+@on_both_loops
+def test_a_session_can_be_ended_over_tls(loop: str) -> None:
+    async def main() -> None:
+        async with serving() as server, TlsClient(server.port) as client:
+            await start_tls(client)
+            await client.send(EHLO)
+            await client.replies()
+            server.opened[0].end(replies.STOPPING, "stopping")
+            assert codes(await client.replies()) == "421"
+            client.close()
+            assert (await server.closed())["result"] == "stopping"
+
+    run(loop, main())
+
+
+@on_both_loops
+def test_a_client_that_does_not_close_is_not_waited_for(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upgrade, "SHUTDOWN_MOST_S", 0.05)
+
+    async def main() -> None:
+        async with serving() as server, TlsClient(server.port) as client:
+            await start_tls(client)
+            await client.send(b"QUIT\r\n")
+            assert codes(await client.replies()) == "221"
+            assert (await server.closed())["result"] == "quit"
+
+    run(loop, main())
+
+
+@on_both_loops
+def test_one_session_too_many_is_closed_where_tls_comes_first(loop: str) -> None:
+    async def main() -> None:
+        async with serving("submissions", with_tls(sessions_most=1)) as server, TlsClient(server.port) as first:
+            await first.secure(TRUSTING, name="mx.test")
+            async with TlsClient(server.port) as second:
+                assert await second.replies() == []
+            (line,) = server.scene.events("session.closed")
+            assert line["result"] == "refused"
+
+    run(loop, main())
+
+
+@on_both_loops
+@pytest.mark.parametrize("held", [True, False])
+def test_a_listed_certificate_may_relay(loop: str, held: bool, tmp_path: Path) -> None:
+    context = AUTHORITY.client_context(CLIENT if held else MX, tmp_path)
+
+    async def main() -> None:
+        async with serving(configured=with_tls(relay_networks=())) as server, TlsClient(server.port) as client:
+            await client.send(b"STARTTLS\r\n")
+            await client.replies(2)
+            await client.secure(context, name="mx.test")
+            await client.send(b"EHLO c\r\nMAIL FROM:<a@c>\r\nRCPT TO:<x@foreign.test>\r\nQUIT\r\n")
+            assert codes(await client.replies(4)) == f"250 250 {250 if held else 550} 221"
+            client.close()
+            made = CLIENT if held else MX
+            assert (await server.closed())["client_certificate"] == made.fingerprint
+
+    run(loop, main())
+
+
+PLAIN = EHLO + b"STARTTLS\r\n"
+INJECTED = b"NOOP\r\nMAIL FROM:<injected@c>\r\nRCPT TO:<joe@here.test>\r\nDATA\r\ninjected\r\n.\r\n"
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(1, len(PLAIN + INJECTED)), max_size=6),
+    st.integers(0, len(INJECTED)),
+    st.sampled_from(["uvloop", "asyncio"]),
+)
+def test_no_cut_lets_through_what_came_in_clear(cuts: list[int], injected: int, loop: str) -> None:
+    """Either all of it was thrown away, or it broke the handshake; nothing of it is ever carried out."""
+    octets = PLAIN + INJECTED[:injected]
+    places = [0, *sorted({cut for cut in cuts if cut < len(octets)}), len(octets)]
+    pieces = [octets[a:b] for a, b in pairwise(places)]
+
+    async def main() -> None:
+        async with serving() as server, TlsClient(server.port) as client:
+            try:
+                for piece in pieces:
+                    await client.send(piece)
+                    await asyncio.sleep(0)
+                assert codes(await client.replies(3)) == "220 250 220"
+                await client.secure(TRUSTING, name="mx.test")
+                await client.send(b"QUIT\r\n")
+                assert codes(await client.replies(1)) == "221"
+            except (ssl.SSLError, ConnectionError):  # what came in clear was taken for the handshake
+                pass
+            client.close()
+            line = await server.closed()
+            assert line["result"] in {"quit", "tls-failed"}
+            assert line["helo"] == ("c" if line["result"] == "tls-failed" else "")
+            assert not server.scene.queue.taken
+            assert not server.scene.events("message.refused")
+
+    run(loop, main())
