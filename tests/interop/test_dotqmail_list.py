@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from paperpath.system.privileges import drop_to
 from tests.peers import require_peer, require_root
 from tests.service import running_service
 from tests.sink import running_sink
@@ -48,8 +47,11 @@ def as_user(name: str, play: Callable[[], None]) -> None:
     if not child:
         status = 1
         try:
-            drop_to(name)
-            os.environ["HOME"] = pwd.getpwnam(name).pw_dir
+            account = pwd.getpwnam(name)
+            os.initgroups(name, account.pw_gid)
+            os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)
+            os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
+            os.environ["HOME"] = account.pw_dir
             play()
             status = 0
         except BaseException:

@@ -1,48 +1,9 @@
-"""Giving up what a process was born with: user, groups, the way back to them, and resources without end.
+"""Bounds on what a process may use.  Its user was changed before it began (`system.spawn`)."""
 
-Call before the first outside byte is read, and before threads start: resources and users are the process's,
-but no_new_privs binds the thread that calls and those that it starts.
-"""
-
-import os
 import resource
-
-from paperpath.system.kernel import forbid_new_privileges
-from paperpath.system.users import find_user
 
 FILES_MOST = 65_536
 """Open files of one process at the most: 10,000 sessions several times over."""
-
-
-def drop_to(user: str) -> None:
-    """Become ``user`` for good: its user id, its groups, and no way to gain privileges again.
-
-    Raises FileNotFoundError where there is no such account and PermissionError where it has user id 0 or
-    where the kernel left a way back; then the process must end, because some of it may have happened.
-    """
-    account = find_user(user)
-    if account is None:
-        raise FileNotFoundError(f"no such user: {user}")
-    uid, gid = account.uid, account.gid
-    if uid == 0:
-        raise PermissionError(f"{user} has user id 0")
-    # Groups first, user last: each step needs the privilege that the last one gives up.
-    os.initgroups(user, gid)
-    os.setresgid(gid, gid, gid)
-    os.setresuid(uid, uid, uid)
-    forbid_new_privileges()
-    if os.getresuid() != (uid, uid, uid) or os.getresgid() != (gid, gid, gid) or _is_root_possible():
-        raise PermissionError(f"could not become {user} for good")
-
-
-def _is_root_possible() -> bool:
-    """Try to go back.  Without root's id in any of the three places only a left-over capability lets that
-    succeed."""
-    try:
-        os.setresuid(0, 0, 0)
-    except PermissionError:
-        return False
-    return True
 
 
 def limit_resources(*, files: int, core: int = 0, address_space: int | None = None) -> int:
