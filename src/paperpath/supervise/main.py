@@ -204,6 +204,8 @@ class Supervisor:
         """Put a plan in force in every process.  Raises PlanError where one cannot take its part: then all go back."""
         if plan.config.paths != self._plan.config.paths:
             raise PlanError("[paths] cannot change while the service runs: restart it")
+        if plan.privileges != self._plan.privileges:
+            raise PlanError("privileges cannot change while the service runs: restart it")
         wanted = {part.name: part for part in plan.parts}
         kept = [child for child in self._children if child.part.name in wanted]
         leaving = [child for child in self._children if child.part.name not in wanted]

@@ -17,6 +17,7 @@ from paperpath.config.load import load
 from paperpath.supervise import main as module
 from paperpath.supervise.main import Supervisor
 from paperpath.supervise.plan import Part, make_plan
+from paperpath.system.users import User
 from paperpath.telemetry.log import Log
 from tests.service import free_port
 
@@ -168,6 +169,25 @@ async def test_where_a_new_process_does_not_start_all_go_back_and_it_goes(stage:
     assert (await stage.reload())["event"] == "service.reloaded"
     assert names(stage, "starts") == ["receive-3", "receive-3"]
     assert sorted(name for what, name, *_ in await end(service, stage)) == sorted([*kept, "receive-3"])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ('privileges = "caller"', 'privileges = "separate"', "privileges cannot change"),
+        ("/run", "/elsewhere", "[paths] cannot change"),
+    ],
+)
+async def test_what_holds_for_the_life_of_a_service_needs_a_restart(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, before: str, after: str, reason: str
+) -> None:
+    monkeypatch.setattr("paperpath.supervise.plan.own_uid", lambda: 0)
+    monkeypatch.setattr("paperpath.supervise.plan.find_user", lambda name: User(name, 1234, 1234, "/"))
+    service = await running(stage, ports=(free_port(),))
+    stage.file.write_text(stage.file.read_text().replace(before, after))
+    assert (await stage.reload())["reason"].startswith(reason)
+    assert stage.done == []
+    await end(service, stage)
 
 
 async def test_process_that_is_not_wanted_any_more_goes_when_all_others_are_content(stage: Stage) -> None:
