@@ -15,7 +15,7 @@ from tests.docs.pages import ROOT, read, rows, section
 COMMANDS = read("docs/reference/commands.md")
 WIRE = {"frame": "Every conversation", "supervision": "supervise and its children", "intake": "receive to queue"}
 WIRE |= {"accounts": "receive and queue to local", "delivery": "queue to an agent", "control": "An operator to queue"}
-WIRE |= {"logins": "receive and pop3 to auth"}
+WIRE |= {"logins": "receive and pop3 to auth", "outside": "auth to its helpers"}
 WIRE |= {"mailbox": "pop3 to local and to a mailbox"}
 WIRE |= {"tls": "TLS, in the settings of those who meet clients"}
 WIRE |= {"guard": "Those who meet clients, and operators, to guard"}
@@ -42,8 +42,8 @@ def test_every_command_has_its_heading() -> None:
 
 @pytest.mark.parametrize("name", ALL_COMMANDS)
 def test_options_are_those_of_the_command(name: str) -> None:
-    depth = "###" if name.count(" ") == 2 else "##"
-    text = section(COMMANDS, f"{depth} {name}").partition("\n### ")[0]
+    depth = "#" * (1 + name.count(" "))
+    text = section(COMMANDS, f"{depth} {name}").partition(f"\n{depth}# ")[0]
     real = {name for option in ALL_COMMANDS[name].params if isinstance(option, click.Option) for name in option.opts}
     table = {cells[0].strip("`").split(" ")[0] for cells in rows(text)}
     shared = set(re.findall(r"`(--\w+)(?: FILE)?`", text.rpartition("\nAlso: ")[2])) if "\nAlso: " in text else set()

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 def open_accounts(config: "Config") -> "Accounts":
     """Return the accounts that the configuration names."""
     from paperpath.config.accounts import Accounts
+    from paperpath.config.logins import keeps_clear
     from paperpath.config.places import accounts_file, mail_root
 
-    return Accounts(accounts_file(config), mail_root(config))
+    return Accounts(accounts_file(config), mail_root(config), keeps_clear=keeps_clear(config.auth))
 
 
 @contextmanager

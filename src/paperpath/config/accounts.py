@@ -4,7 +4,7 @@ For deliveries an account exists where its Maildir does; for logins, where its r
 Maildir first and the row last, `remove` takes them away in the opposite order; either can be run again after
 a crash and finishes what was begun.  A removed mailbox is moved aside, never deleted unasked.
 
-The file is read by `auth` and written by root (or by whoever tries Paperpath out without root).
+The file is read by `auth` (`auth.accounts`) and written by root (or by whoever tries Paperpath out without root).
 """
 
 import os
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import apsw
 
+from paperpath.config import credentials
+from paperpath.config.credentials import APP_PASSWORDS_MOST, LABEL_MOST, OWN, AppPassword
 from paperpath.config.mailbox_path import REMOVED, account_name, mailbox_folder
 from paperpath.system.files import make_folders_durably, rename_durably
 from paperpath.system.folders import acting_as_owner_of, give, remove_tree
@@ -58,9 +60,11 @@ class Account:
 class Accounts:
     """The accounts in one file, with their mailboxes under ``mail_root``."""
 
-    def __init__(self, file: str, mail_root: str) -> None:
+    def __init__(self, file: str, mail_root: str, *, keeps_clear: bool = False) -> None:
         self._file = file
         self._mail_root = mail_root
+        self._keeps_clear = keeps_clear
+        """Whether passwords are kept in clear too, for CRAM-MD5 and APOP."""
 
     def add(self, address: str, password: str, now: int) -> Account:
         """Create an account; a mailbox that is there already is taken over with its mail.
@@ -73,6 +77,7 @@ class Accounts:
                 raise AccountError(f"{local}@{domain} exists already")
             self._make_mailbox(local, domain)
             db.execute("insert into account values (?, ?, ?, ?)", (domain, local, hash_password(password), now))
+            self._write_keys(db, (local, domain), OWN, password)
         return Account(f"{local}@{domain}", now, self._folder(local, domain))
 
     def set_password(self, address: str, password: str) -> None:
@@ -85,6 +90,42 @@ class Accounts:
             )
             if not db.changes():
                 raise AccountError(f"there is no account {local}@{domain}")
+            self._write_keys(db, (local, domain), OWN, password)
+
+    def add_app_password(self, address: str, label: str, password: str, now: int) -> None:
+        """Let ``password``, which must be drawn by chance, log in too.  Raises AccountError."""
+        name = self._name(address)
+        if not 0 < len(label) <= LABEL_MOST or not label.isprintable():
+            raise AccountError(f"a label has 1 to {LABEL_MOST} printable characters")
+        with self._open() as db:
+            self._must_exist(db, name)
+            held = credentials.app_passwords(db, name)
+            if label in {one.label for one in held}:
+                raise AccountError(f"{address} has an application password {label!r} already")
+            if len(held) >= APP_PASSWORDS_MOST:
+                raise AccountError(f"{address} has {APP_PASSWORDS_MOST} application passwords; remove one first")
+            row = (*name[::-1], label, credentials.digest(password.encode()), now)
+            db.execute("insert into app_password values (?, ?, ?, ?, ?)", row)
+            self._write_keys(db, name, label, password)
+
+    def remove_app_password(self, address: str, label: str) -> None:
+        """Let it log in no more, from the next login on.  Raises AccountError where there is none."""
+        name = self._name(address)
+        with self._open() as db:
+            for table in ("login_key", "app_password"):
+                db.execute(
+                    f"delete from {table} where domain = ? and local_part = ? and label = ?",  # noqa: S608
+                    (*name[::-1], label),
+                )
+            if not label or not db.changes():
+                raise AccountError(f"{address} has no application password {label!r}")
+
+    def app_passwords(self, address: str) -> list[AppPassword]:
+        """Return the application passwords of an account.  Raises AccountError where there is no such account."""
+        name = self._name(address)
+        with self._open() as db:
+            self._must_exist(db, name)
+            return credentials.app_passwords(db, name)
 
     def remove(self, address: str, now: int, *, delete_mail: bool) -> str | None:
         """Take an account away; return where its mail was moved to, or None where there is none any more.
@@ -95,6 +136,7 @@ class Accounts:
         with self._open() as db:
             db.execute("delete from account where domain = ? and local_part = ?", (domain, local))
             had_row = bool(db.changes())
+            credentials.forget(db, (local, domain))
         folder = self._folder(local, domain)
         if not os.path.isdir(folder):
             if not had_row:
@@ -126,6 +168,16 @@ class Accounts:
                 " beginning with a letter, digit or _"
             )
         return name
+
+    def _must_exist(self, db: apsw.Connection, name: credentials.Name) -> None:
+        if not db.execute("select 1 from account where domain = ? and local_part = ?", name[::-1]).fetchone():
+            raise AccountError(f"there is no account {'@'.join(name)}")
+
+    def _write_keys(self, db: apsw.Connection, name: credentials.Name, label: str, password: str) -> None:
+        try:
+            credentials.write_keys(db, name, label, password, in_clear=self._keeps_clear)
+        except ValueError as error:
+            raise AccountError(f"the password cannot be used: it {error}") from None
 
     def _folder(self, local: str, domain: str) -> str:
         folder = mailbox_folder(self._mail_root, f"{local}@{domain}".encode())
@@ -169,6 +221,7 @@ class Accounts:
             db.execute("begin immediate")
             try:
                 db.execute(_SCHEMA)
+                db.execute(credentials.SCHEMA)
                 yield db
                 db.execute("commit")
             except BaseException:

@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from paperpath.config.endpoints import SOCKET_PATH_MOST_BYTES, parse_listen, parse_route, parse_server
+from paperpath.config.logins import auth_problems, oauth_problems, senders_of
 from paperpath.config.names import domain_name, domain_pattern, local_part, mail_address
 from paperpath.config.places import QUEUE_CONTROL
 from paperpath.config.problems import Problem
 from paperpath.config.schema import Bounce, Config, Listen, Local, Paths, Qmail, Remote
+from paperpath.config.schema_auth import Auth, OAuth
 from paperpath.config.schema_tls import Certificate, Tls
 from paperpath.wire.tls import TLS_FROM_THE_START
 
@@ -62,6 +64,15 @@ class Checker:
                     _sender,
                     'write "someone@example.org" or "@example.org"',
                 ),
+            ),
+            auth=self._auth(config.auth),
+            oauth=self._oauth(config.oauth),
+            senders=self._table(
+                "senders",
+                config.senders,
+                _sender,
+                senders_of,
+                'write accounts with blanks between: "ann@example.org bob"',
             ),
             bans=msgspec.structs.replace(
                 config.bans,
@@ -178,6 +189,24 @@ class Checker:
 
     def _absolute(self, path: str) -> str:
         return os.path.normpath(os.path.join(self._folder, path))
+
+    def _auth(self, auth: Auth) -> Auth:
+        for key, wrong, instead in auth_problems(auth):
+            self._note(key, wrong, instead)
+        return msgspec.structs.replace(
+            auth,
+            default_domain=self._domain_or_none("auth.default_domain", auth.default_domain),
+            dovecot=self._absolute(auth.dovecot) if auth.dovecot else "",
+        )
+
+    def _oauth(self, oauth: OAuth) -> OAuth:
+        for key, wrong, instead in oauth_problems(oauth):
+            self._note(key, wrong, instead)
+        return msgspec.structs.replace(
+            oauth,
+            client_secret_file=self._absolute(oauth.client_secret_file) if oauth.client_secret_file else "",
+            ca_file=self._absolute(oauth.ca_file) if oauth.ca_file else "",
+        )
 
     def _paths(self, paths: Paths) -> Paths:
         run = self._absolute(paths.run)

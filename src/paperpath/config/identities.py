@@ -7,6 +7,7 @@ PROCESS_USERS = {
     "queue": "paperpath-queue",
     "remote": "paperpath-remote",
     "auth": "paperpath-auth",
+    "auth.tokens": "paperpath-tokens",
     "pop3": "paperpath-pop3",
     "guard": "paperpath-guard",
     "admin": "paperpath-admin",

@@ -4,7 +4,15 @@ import os
 from dataclasses import dataclass
 
 from paperpath.config.identities import AUTH_USER, MAIL_USER, PROCESS_USERS, QUEUE_USER
-from paperpath.config.places import accounts_file, drop_folder, guard_folder, mail_root, queue_folder, spool_folder
+from paperpath.config.places import (
+    accounts_file,
+    drop_folder,
+    guard_folder,
+    logins_folder,
+    mail_root,
+    queue_folder,
+    spool_folder,
+)
 from paperpath.config.schema import Config
 from paperpath.system import dropped
 
@@ -22,10 +30,12 @@ class Folder:
 def layout(config: Config, *, system: bool) -> tuple[Folder, ...]:
     """Return the folders, each after those that it lies in; ``system``: with separate users, as root makes them."""
     state, queue, mail = config.paths.state, queue_folder(config), mail_root(config)
+    logins = logins_folder(config)
     accounts, spool = os.path.dirname(accounts_file(config)), spool_folder(config)
     guard = guard_folder(config)
     if not system:
-        private = tuple(Folder(path, 0o700) for path in (state, queue, spool, mail, accounts, guard, config.paths.run))
+        own = (state, queue, spool, mail, accounts, guard, logins, config.paths.run)
+        private = tuple(Folder(path, 0o700) for path in own)
         return (*private, Folder(drop_folder(config), dropped.MODE))
     return (
         Folder(state, 0o755, "root", "root"),
@@ -35,5 +45,6 @@ def layout(config: Config, *, system: bool) -> tuple[Folder, ...]:
         Folder(mail, 0o750, MAIL_USER, MAIL_USER),
         Folder(accounts, 0o750, "root", AUTH_USER),
         Folder(guard, 0o700, PROCESS_USERS["guard"], PROCESS_USERS["guard"]),
+        Folder(logins, 0o700, AUTH_USER, AUTH_USER),
         Folder(config.paths.run, 0o755, "root", "root"),
     )

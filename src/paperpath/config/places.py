@@ -57,3 +57,13 @@ def drop_folder(config: Config) -> str:
 def spool_folder(config: Config) -> str:
     """Return the folder of large messages while they arrive."""
     return os.path.join(config.paths.state, "spool")
+
+
+def logins_folder(config: Config) -> str:
+    """Return the folder that `auth` may write."""
+    return os.path.join(config.paths.state, "logins")
+
+
+def uses_file(config: Config) -> str:
+    """Return the file of when application passwords were used last."""
+    return os.path.join(logins_folder(config), "uses.sqlite")

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from paperpath.base.limits import RECIPIENTS_MINIMUM, RECIPIENTS_MOST
+from paperpath.config.schema_auth import Auth, OAuth
 from paperpath.config.schema_tls import Tls
 from paperpath.config.section import Duration, Section, Size, Text
 from paperpath.config.section import about as _about
@@ -494,6 +495,15 @@ class Config(Section, frozen=True, kw_only=True):
         _about("Domain (``.suffix``; empty: all) to next hop, ``smtp://host[:port]``; empty: use MX."),
     ] = msgspec.field(default_factory=dict)
     receive: Receive = Receive()
+    auth: Auth = Auth()
+    oauth: OAuth = OAuth()
+    senders: Annotated[
+        dict[str, str],
+        _about(
+            "Address, or ``@domain``, to the accounts that may send as it, separated by blanks, besides as themselves. "
+            "The addresses that ``[virtual]`` gives to a system account are its own already."
+        ),
+    ] = msgspec.field(default_factory=dict)
     limits: Limits = Limits()
     bans: Bans = Bans()
     tls: Tls = Tls()

@@ -136,7 +136,7 @@ class _Life(Generic[S]):
             self._log.as_json = settings.log_as_json
             if self._to_confine:
                 self._to_confine = False
-                confine_files(read=_readable(), write=settings.writable)
+                confine_files(read=(*_readable(), *settings.readable), write=settings.writable)
             await self._role.configure(settings, listeners)
         except (ValueError, OSError) as error:
             for _, sock in listeners:

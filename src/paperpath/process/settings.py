@@ -18,6 +18,8 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     log_as_json: bool
     writable: tuple[str, ...] = ()
     """Folders that the process may change; of the rest of the host it may read what Python needs."""
+    readable: tuple[str, ...] = ()
+    """Files and folders that it may read besides."""
 
 
 class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +74,10 @@ class ReceiveSettings(Common, frozen=True, kw_only=True):
     guard: str = ""
     """Socket of `guard`; empty where there is none."""
     limits: SessionLimits = SessionLimits()
+    mechanisms: tuple[str, ...] = ()
+    """That `auth` knows, in the order in which they are offered; empty: nobody logs in."""
+    plain_in_clear: str = "never"
+    """Where mechanisms that show the password work without TLS: ``never`` or ``loopback``."""
 
 
 class QueueSettings(Common, frozen=True, kw_only=True):
@@ -145,6 +151,54 @@ class GuardSettings(Common, frozen=True, kw_only=True):
     client_users: tuple[int, ...]
     """User ids that may tell what they see; the kernel names who is at the other end."""
     operator_users: tuple[int, ...]
+
+
+class AuthSettings(Common, frozen=True, kw_only=True):
+    """For `auth`."""
+
+    accounts_file: str
+    uses_file: str
+    """Where it notes when application passwords were used."""
+    backends: tuple[str, ...]
+    mechanisms: frozenset[str]
+    """That can work with these backends."""
+    default_domain: str
+    timeout_s: int
+    cache_s: int
+    dovecot: str
+    takes_tokens: bool
+    pass_key: bytes
+    """What door passes are made with (`process.passes`)."""
+    system_domains: tuple[str, ...]
+    """Where a system account's name is its address."""
+    senders: dict[str, tuple[str, ...]]
+    """Account to what it may send as besides itself."""
+    client_users: tuple[int, ...]
+    """User ids that may ask."""
+
+
+class OutsideSettings(Common, frozen=True, kw_only=True):
+    """For `auth.outside`."""
+
+    pam_service: str
+    checkpassword: tuple[str, ...]
+    timeout_s: int
+    client_users: tuple[int, ...]
+
+
+class TokensSettings(Common, frozen=True, kw_only=True):
+    """For `auth.tokens`."""
+
+    introspection: str
+    client_id: str
+    client_secret: str
+    jwks: str
+    issuer: str
+    audience: str
+    account_claim: str
+    ca_file: str
+    timeout_s: int
+    client_users: tuple[int, ...]
 
 
 class RemoteSettings(Common, frozen=True, kw_only=True):

@@ -16,9 +16,11 @@ from paperpath.config.program_values import write_values
 from paperpath.config.qmail import after_change, after_hup, session_state, with_control
 from paperpath.process.child import new_log, report_broken, run_loop
 from paperpath.supervise.child import Child
+from paperpath.supervise.logins import ROLES as LOGIN_ROLES
 from paperpath.supervise.plan import Door, Part, Plan, PlanError, make_plan
 from paperpath.system.clock import monotonic
-from paperpath.system.dropped import make_drop_folder
+from paperpath.system.dropped import MODE as DROP_MODE
+from paperpath.system.dropped import make_folder_for
 from paperpath.system.listeners import listen_tcp, listen_unix, lock_file
 from paperpath.system.notify import inherited_sockets, notify
 from paperpath.system.privileges import raise_file_limit
@@ -31,7 +33,14 @@ _HUP, _CONTROL = "SIGHUP", "control"
 
 _WATCH_S = 1.0
 """How old a change of those files may grow before it counts."""
-_STOP_ORDER = (("receive", 1 / 3), ("queue", 9 / 10), ("remote", 1), ("local", 1), ("guard", 1))
+_STOP_ORDER = (
+    ("receive", 1 / 3),
+    ("queue", 9 / 10),
+    ("remote", 1),
+    ("local", 1),
+    *((role, 1) for role in LOGIN_ROLES),
+    ("guard", 1),
+)
 """Who drains first, and which part of the grace is over when it must have ended: nothing new comes in, then nothing
 goes out to agents, then they have nothing to do.  A client that is silent takes no time from the deliveries."""
 
@@ -85,7 +94,8 @@ class Supervisor:
         """Make the folders, take the lock, open the sockets; return the lock's descriptor."""
         for folder in self._plan.folders:
             os.makedirs(folder, mode=0o700 if folder != self._plan.run else 0o755, exist_ok=True)
-        make_drop_folder(self._plan.drop, self._plan.drop_reader)
+        make_folder_for(self._plan.drop_reader, self._plan.drop, DROP_MODE)
+        make_folder_for(self._plan.logins_writer, self._plan.logins, 0o700)
         lock = lock_file(os.path.join(self._plan.run, "lock"))
         if lock is None:
             raise PlanError(f"the service is running already: another process holds {self._plan.run}/lock")

@@ -16,6 +16,7 @@ from paperpath.config.places import (
     drop_folder,
     guard_folder,
     inject_socket,
+    logins_folder,
     mail_root,
     queue_folder,
     spool_folder,
@@ -32,6 +33,7 @@ from paperpath.process.settings import (
     ReceiveSettings,
     RemoteSettings,
 )
+from paperpath.supervise import logins
 from paperpath.supervise.guarding import GUARD_DOORS, guard_settings, is_guarded, session_limits
 from paperpath.system.chance import random_bytes
 from paperpath.system.users import find_user, own_uid, user_name
@@ -83,6 +85,9 @@ class Plan:
     drop: str
     """Made where it is missing, for the user id ``drop_reader``."""
     drop_reader: int
+    logins: str
+    """Where `auth` notes uses; made where it is missing, for the user id ``logins_writer``."""
+    logins_writer: int
     config: Config
     """What all this follows from."""
 
@@ -92,9 +97,15 @@ class _Users:
     """Who runs what: names to become (None: nobody), and the ids that the kernel will name at the other end."""
 
     separate: bool
+    helper: str = ""
+    """Whom `auth.outside` runs as, by the configuration."""
 
     def name(self, role: str) -> str | None:
-        return PROCESS_USERS.get(role) if self.separate else None
+        if not self.separate:
+            return None
+        if role == logins.OUTSIDE:
+            return self.helper if self.helper != "root" else None
+        return PROCESS_USERS.get(role)
 
     def uid(self, role: str) -> int:
         name = self.name(role)
@@ -112,7 +123,7 @@ class _Users:
 
 def make_plan(config: Config, processors: int) -> Plan:
     """Work out what to run.  Raises PlanError."""
-    users = _Users(separate=own_uid() == 0 and config.privileges == "separate")
+    users = _Users(separate=own_uid() == 0 and config.privileges == "separate", helper=config.auth.helper_user)
     smtp = tuple(Door(f"{listen.service} {listen.address}", parse_listen(listen.address)) for listen in config.listen)
     inner = _inner_doors(config)
     receivers = config.receive.processes or max(1, processors // 2)
@@ -121,6 +132,7 @@ def make_plan(config: Config, processors: int) -> Plan:
         Part("queue", "queue", users.name("queue"), _pack(_queue(config, users)), ("intake", "remote", "control")),
         Part("local", "local", None, _pack(_local(config, users)), ("lookup", "workers")),
     ]
+    parts += _login_parts(config, users)
     remote = _pack(_remote(config))
     parts += [
         Part(_numbered("remote", number, config.remote.processes), "remote", users.name("remote"), remote, ())
@@ -146,8 +158,19 @@ def make_plan(config: Config, processors: int) -> Plan:
         folders=(config.paths.run, *(() if users.separate else state)),
         drop=drop_folder(config),
         drop_reader=users.uid("receive"),
+        logins=logins_folder(config),
+        logins_writer=users.uid("auth"),
         config=config,
     )
+
+
+def _login_parts(config: Config, users: _Users) -> list[Part]:
+    """Return `auth` and its helpers.  Raises PlanError."""
+    try:
+        wanted = list(logins.settings(config, users.uid, _pass_key()))
+    except ValueError as error:
+        raise PlanError(str(error)) from None
+    return [Part(role.replace(".", "-"), role, users.name(role), _pack(settings), (role,)) for role, settings in wanted]
 
 
 def _inner_doors(config: Config) -> tuple[Door, ...]:
@@ -159,6 +182,7 @@ def _inner_doors(config: Config) -> tuple[Door, ...]:
         "lookup": "local.lookup",
         "workers": "local.workers",
         **(GUARD_DOORS if is_guarded(config) else {}),
+        **{role: role for role in logins.roles(config)},
     }
     return tuple(Door(name, Unix(os.path.join(config.paths.run, file))) for name, file in paths.items())
 
@@ -209,6 +233,8 @@ def _receive(
         guard=os.path.join(config.paths.run, GUARD_DOOR) if is_guarded(config) else "",
         limits=session_limits(config),
         writable=(spool_folder(config), drop_folder(config)),
+        mechanisms=logins.mechanisms(config),
+        plain_in_clear=config.auth.plain_in_clear,
     )
 
 

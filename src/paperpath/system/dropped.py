@@ -44,15 +44,15 @@ class Dropped:
             yield part
 
 
-def make_drop_folder(path: str, uid: int) -> None:
-    """Make the folder where it is missing, for the user who is to read it.  Raises OSError."""
+def make_folder_for(uid: int, path: str, mode: int) -> None:
+    """Make a folder where it is missing, such as this one, for the user who is to own it.  Raises OSError."""
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
         return
     if uid != os.geteuid():
         os.chown(path, uid, pwd.getpwuid(uid).pw_gid)
-    os.chmod(path, MODE)
+    os.chmod(path, mode)
 
 
 def list_dropped(folder: str) -> list[str]:

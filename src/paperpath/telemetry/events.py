@@ -200,6 +200,38 @@ class RateExceeded(Event, frozen=True):
     for_s: int
 
 
+class LoginSucceeded(Event, frozen=True):
+    """Somebody logged in."""
+
+    name: ClassVar[str] = "login.succeeded"
+    service: str
+    peer: str
+    account: str
+    mechanism: str
+    app_password: str | None
+    """Label of the application password that was used."""
+    duration_s: float
+
+
+class LoginFailed(Event, frozen=True):
+    """Somebody did not get in; the client was told one sentence, whatever the reason."""
+
+    name: ClassVar[str] = "login.failed"
+    level: ClassVar[Level] = "notice"
+    advice: ClassVar[str] = (
+        "Many from one address are guesses. With `temporary`, it says nothing about the password: the reason names "
+        "what could not be asked."
+    )
+    service: str
+    peer: str
+    user: str
+    """As the client said it; empty where it did not come that far."""
+    mechanism: str
+    temporary: bool
+    reason: str
+    duration_s: float
+
+
 class SenderReplaced(Event, frozen=True):
     """A program of this host asked for an envelope sender that its user may not have, and got the user's address."""
 

@@ -14,6 +14,7 @@ def test_with_separate_users_each_holds_its_own() -> None:
         Folder("/var/lib/paperpath/mail", 0o750, "paperpath-mail", "paperpath-mail"),
         Folder("/var/lib/paperpath/accounts", 0o750, "root", "paperpath-auth"),
         Folder("/var/lib/paperpath/guard", 0o700, "paperpath-guard", "paperpath-guard"),
+        Folder("/var/lib/paperpath/logins", 0o700, "paperpath-auth", "paperpath-auth"),
         Folder("/run/paperpath", 0o755, "root", "root"),
     )
 

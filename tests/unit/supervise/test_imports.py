@@ -7,11 +7,11 @@ import sys
 LOADED = {
     "base": {"address", "dates", "domains", "limits", "text"},
     "config": {
-        "certificates", "check", "control", "endpoints", "fields", "identities", "load", "names", "places", "problems",
-        "program_values", "qmail", "routing", "schema", "schema_tls", "section",
+        "certificates", "check", "control", "endpoints", "fields", "identities", "load", "logins", "names", "places",
+        "problems", "program_values", "qmail", "routing", "schema", "schema_auth", "schema_tls", "section",
     },
     "process": {"child", "passes", "settings"},
-    "supervise": {"child", "guarding", "main", "plan"},
+    "supervise": {"child", "guarding", "logins", "main", "plan"},
     "system": {
         "chance", "channel", "clock", "confine", "dropped", "kernel", "listeners", "notify", "output", "privileges",
         "spawn", "users",

@@ -6,7 +6,14 @@ import pytest
 
 from paperpath.config.endpoints import Tcp, Unix
 from paperpath.config.load import parse
-from paperpath.process.settings import GuardSettings, LocalSettings, QueueSettings, ReceiveSettings, RemoteSettings
+from paperpath.process.settings import (
+    AuthSettings,
+    GuardSettings,
+    LocalSettings,
+    QueueSettings,
+    ReceiveSettings,
+    RemoteSettings,
+)
 from paperpath.supervise import plan as module
 from paperpath.supervise.plan import Part, Plan, PlanError, make_plan
 from paperpath.system.users import User, own_uid
@@ -185,3 +192,58 @@ def test_certificates_go_to_receive_as_they_are_in_the_files(tmp_path: Path) -> 
     key.unlink()
     with pytest.raises(PlanError, match=r"\[tls\] .*mx\.key: cannot be read: No such file"):
         plan_of(lines)
+
+
+SUBMISSION = '[[listen]]\nservice = "submission"\naddress = "127.0.0.1:2587"\n'
+
+
+def test_auth_runs_where_somebody_logs_in_with_the_helpers_that_its_backends_need() -> None:
+    assert "auth" not in {part.role for part in plan_of().parts}
+    roles = {part.role: part for part in plan_of(SUBMISSION).parts}
+    assert "auth" in roles and not {"auth.outside", "auth.tokens"} & roles.keys()
+    more = SUBMISSION + '[auth]\nbackends = ["pam"]\n[oauth]\nintrospection = "https://i.test/"\n'
+    plan = plan_of(more)
+    names = [part.name for part in plan.parts]
+    assert names.index("auth-outside") < names.index("auth-tokens") < names.index("auth") < names.index("receive")
+    assert {"auth", "auth.outside", "auth.tokens"} <= {door.name for door in plan.doors}
+
+
+@pytest.mark.parametrize(("helper", "user"), [("root", None), ("paperpath-auth", "paperpath-auth"), ("pam", "pam")])
+def test_helper_of_auth_runs_as_whom_the_configuration_says(
+    monkeypatch: pytest.MonkeyPatch, helper: str, user: str | None
+) -> None:
+    as_root(monkeypatch, USERS)
+    more = SUBMISSION + f'[auth]\nbackends = ["pam"]\nhelper_user = "{helper}"\n'
+    plan = plan_of(more, first="")
+    assert [part.user for part in parts(plan, "auth.outside")] == [user]
+    assert [part.user for part in parts(plan, "auth")] == ["paperpath-auth"]
+
+
+def test_mechanisms_that_nobody_can_judge_are_not_offered() -> None:
+    def offered(more: str) -> tuple[str, ...]:
+        return decoded(plan_of(SUBMISSION + more), "receive", ReceiveSettings).mechanisms
+
+    assert decoded(plan_of(), "receive", ReceiveSettings).mechanisms == ()
+    assert offered("") == ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
+    assert offered('[auth]\nbackends = ["pam"]\n') == ("PLAIN", "LOGIN")
+    assert offered('[auth]\nbackends = []\n[oauth]\nintrospection = "https://i.test/"\n') == ("OAUTHBEARER", "XOAUTH2")
+    assert offered('[auth]\nmechanisms = ["CRAM-MD5", "PLAIN"]\n') == ("CRAM-MD5", "PLAIN")
+
+
+def test_senders_are_gathered_by_account() -> None:
+    more = SUBMISSION + (
+        '[senders]\n"Info@Example.org" = "ann@example.net bob"\n"@lists.example.org" = "bob"\n'
+        '[virtual]\n"example.com" = "bob"\n"x@example.org" = "ann-x"\n".example.com" = "bob"\n'
+    )
+    senders = decoded(plan_of(more), "auth", AuthSettings).senders
+    assert senders == {
+        "ann@example.net": ("info@example.org",),
+        "bob": ("info@example.org", "@lists.example.org", "@example.com"),
+        "ann-x": ("x@example.org",),
+    }
+
+
+def test_a_client_secret_that_cannot_be_read_is_told() -> None:
+    more = SUBMISSION + '[oauth]\nintrospection = "https://i.test/"\nclient_secret_file = "/nonexistent"\n'
+    with pytest.raises(PlanError, match="client_secret_file: /nonexistent"):
+        plan_of(more)

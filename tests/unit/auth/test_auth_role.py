@@ -1,0 +1,204 @@
+"""`auth` as a process: what is asked of it through its socket, and what it says."""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from paperpath.auth import accounts as accounts_module
+from paperpath.config.uses import read_uses
+from paperpath.process.passes import is_good_pass
+from paperpath.system.clock import now
+from paperpath.wire.logins import Challenge, LoggedIn, LoginRefused
+from tests.unit.auth.scene import NOW, PASS_KEY, Scene, scene
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An account with an application password, made once: each password costs a tenth of a second."""
+    folder = tmp_path_factory.mktemp("auth")
+    made = Scene(folder)
+    made.accounts.add("you@example.test", "secret", NOW)
+    made.accounts.add_app_password("you@example.test", "phone", "x7gk2-aaaaa", NOW)
+    return folder
+
+
+@pytest.fixture
+async def auth(prepared: Path) -> AsyncIterator[Scene]:
+    async with scene(prepared) as made:
+        yield made
+    (prepared / "auth").unlink()
+
+
+async def test_the_right_password_lets_in(auth: Scene) -> None:
+    answer = await auth.plain("You@Example.test", "secret")
+    assert isinstance(answer, LoggedIn)
+    assert (answer.account, answer.addresses) == ("you@example.test", (b"you@example.test",))
+    assert is_good_pass(PASS_KEY, "you@example.test", answer.door_pass, now=now())
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [
+        ("you@example.test", "Secret"),
+        ("nobody@example.test", "secret"),
+        ("you", "secret"),
+        ("../you@example.test", "secret"),
+        ("you@example.test", "x7gk2-aaaab"),
+    ],
+)
+async def test_all_that_is_wrong_has_one_answer(auth: Scene, name: str, password: str) -> None:
+    answer = await auth.plain(name, password)
+    assert answer == LoginRefused(answer.ticket, "wrong name or password", temporary=False)
+
+
+async def test_application_password_lets_in_and_its_use_is_noted(auth: Scene, prepared: Path) -> None:
+    answer = await auth.plain("you@example.test", "x7gk2-aaaaa")
+    assert isinstance(answer, LoggedIn)
+    await auth.role.drain(1)
+    use = read_uses(str(prepared / "logins/uses.sqlite"), "you@example.test")["phone"]
+    assert (use.service, use.peer) == ("submission", "192.0.2.1") and use.at > NOW - 10**9
+    assert "app_password=phone" in "".join(auth.lines)
+
+
+async def test_a_file_of_uses_that_cannot_be_written_hinders_no_login(prepared: Path) -> None:
+    async with scene(prepared, uses_file="/nonexistent/uses.sqlite") as auth:
+        assert isinstance(await auth.plain("you@example.test", "x7gk2-aaaaa"), LoggedIn)
+    (prepared / "auth").unlink()
+
+
+async def test_a_password_that_was_right_is_hashed_once(auth: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[bytes] = []
+    right = accounts_module._is_right
+
+    def noted(stored: str, password: bytes) -> object:
+        hashed.append(password)
+        return right(stored, password)
+
+    monkeypatch.setattr(accounts_module, "_is_right", noted)
+    for _ in range(3):
+        assert isinstance(await auth.plain("you@example.test", "secret"), LoggedIn)
+        assert isinstance(await auth.plain("you@example.test", "wrong"), LoginRefused)
+    assert hashed.count(b"secret") == 1
+    assert hashed.count(b"wrong") == 3
+
+
+async def test_a_changed_password_is_known_at_once(tmp_path: Path) -> None:
+    async with scene(tmp_path) as auth:
+        assert isinstance(await auth.plain("you@example.test", "old"), LoginRefused)  # there is no file yet
+        auth.accounts.add("you@example.test", "old", NOW)
+        assert isinstance(await auth.plain("you@example.test", "old"), LoggedIn)
+        auth.accounts.set_password("you@example.test", "new")
+        assert isinstance(await auth.plain("you@example.test", "old"), LoginRefused)
+        assert isinstance(await auth.plain("you@example.test", "new"), LoggedIn)
+        auth.accounts.remove("you@example.test", NOW, delete_mail=True)
+        assert isinstance(await auth.plain("you@example.test", "new"), LoginRefused)
+
+
+async def test_a_removed_application_password_opens_nothing(tmp_path: Path) -> None:
+    async with scene(tmp_path) as auth:
+        auth.accounts.add("you@example.test", "own", NOW)
+        auth.accounts.add_app_password("you@example.test", "phone", "p", NOW)
+        assert isinstance(await auth.plain("you@example.test", "p"), LoggedIn)
+        auth.accounts.remove_app_password("you@example.test", "phone")
+        assert isinstance(await auth.plain("you@example.test", "p"), LoginRefused)
+
+
+async def test_a_file_of_accounts_that_is_broken_is_our_trouble(tmp_path: Path) -> None:
+    async with scene(tmp_path) as auth:
+        (tmp_path / "accounts/accounts.sqlite").write_bytes(b"not a database" * 100)
+        for answer in (
+            await auth.plain("you@example.test", "secret"),
+            await auth.begin("SCRAM-SHA-256", b"n,,n=you@example.test,r=abc").answer(),
+        ):
+            assert isinstance(answer, LoginRefused) and answer.temporary
+
+
+async def test_a_file_of_an_older_release_serves_passwords(tmp_path: Path) -> None:
+    async with scene(tmp_path) as auth:
+        auth.accounts.add("you@example.test", "secret", NOW)
+        with apsw.Connection(str(tmp_path / "accounts/accounts.sqlite")) as db:
+            for table in ("app_password", "scram_salt", "login_key"):
+                db.execute(f"drop table {table}")
+        assert isinstance(await auth.plain("you@example.test", "secret"), LoggedIn)
+        scram = await auth.begin("SCRAM-SHA-256", b"n,,n=you@example.test,r=abc").answer()
+        assert isinstance(scram, Challenge)
+
+
+async def test_login_asks_twice(auth: Scene) -> None:
+    talk = auth.begin("LOGIN")
+    assert await talk.challenge() == b"Username:"
+    assert await talk.respond(b"you@example.test") == Challenge(1, b"Password:")
+    assert isinstance(await talk.respond(b"secret"), LoggedIn)
+
+
+@pytest.mark.parametrize("password", ["secret", "x7gk2-aaaaa"])
+async def test_digests_of_passwords_in_clear(auth: Scene, password: str) -> None:
+    talk = auth.begin("CRAM-MD5")
+    challenge = await talk.challenge()
+    digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
+    assert isinstance(await talk.respond(b"you@example.test " + digest.encode()), LoggedIn)
+    apop = hashlib.md5(b"<1@mx>" + password.encode()).hexdigest()
+    assert isinstance(await auth.begin("APOP", f"<1@mx>\0you@example.test\0{apop}".encode()).answer(), LoggedIn)
+    assert isinstance(await auth.begin("APOP", f"<2@mx>\0you@example.test\0{apop}".encode()).answer(), LoginRefused)
+
+
+async def test_mechanisms_that_are_not_offered_do_not_exist(tmp_path: Path) -> None:
+    async with scene(tmp_path, mechanisms=frozenset({"PLAIN"})) as auth:
+        for mechanism in ("LOGIN", "GSSAPI", "plain"):
+            answer = await auth.begin(mechanism, b"").answer()
+            assert isinstance(answer, LoginRefused) and answer.malformed
+
+
+async def test_other_settings_hold_for_those_who_are_connected(auth: Scene) -> None:
+    assert isinstance(await auth.plain("you@example.test", "secret"), LoggedIn)
+    await auth.again(default_domain="example.test", senders={"you@example.test": ("@lists.example.test",)})
+    answer = await auth.plain("you", "secret")
+    assert isinstance(answer, LoggedIn)
+    assert answer.addresses == (b"you@example.test", b"@lists.example.test")
+
+
+async def test_nobody_waits_for_ever(auth: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    never = asyncio.Event()
+
+    async def wait(*_: object) -> None:
+        await never.wait()
+
+    monkeypatch.setattr(accounts_module.AccountsBackend, "check", wait)
+    await auth.again(timeout_s=0)
+    answer = await auth.plain("you@example.test", "secret")
+    assert isinstance(answer, LoginRefused) and answer.temporary
+
+
+async def test_one_address_cannot_fill_the_line(auth: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts_module, "_WAITING_FROM_ONE_PEER", 2)
+    talks = [auth.begin("PLAIN", b"\0you@example.test\0wrong") for _ in range(4)]
+    other = auth.begin("PLAIN", b"\0you@example.test\0secret", peer="192.0.2.2")
+    assert isinstance(await other.answer(), LoggedIn)
+    answers = [await talk.answer() for talk in talks]
+    assert sorted(isinstance(a, LoginRefused) and a.temporary for a in answers) == [False, False, True, True]
+
+
+async def test_a_defect_of_ours_is_temporary(auth: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    seen: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.append(context["exception"]))
+    monkeypatch.setattr(accounts_module.AccountsFile, "password_hash", broken)
+    answer = await auth.plain("you@example.test", "secret")
+    assert isinstance(answer, LoginRefused) and answer.temporary
+    assert isinstance(seen[0], ZeroDivisionError)
+
+
+async def test_no_password_is_logged(auth: Scene) -> None:
+    await auth.plain("you@example.test", "secret")
+    await auth.plain("you@example.test", "not-this-one")
+    auth.role._log.flush()
+    log = "".join(auth.lines)
+    assert "login.succeeded" in log and "login.failed" in log
+    assert "secret" not in log and "not-this-one" not in log
