@@ -6,6 +6,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -111,6 +112,29 @@ def test_qmqp_answers_for_the_whole(doors: Doors) -> None:
     delivered = doors.service.message(ACCOUNT, "qmqp1")
     assert b"by mx.here.test with QMQP " in delivered
     assert delivered.endswith(message)
+
+
+def test_a_host_without_a_queue(doors: Doors, tmp_path: Path) -> None:
+    """A mini-qmail: sendmail hands over to qmail-qmqpc, which knows nothing but a list of servers."""
+    (tmp_path / "control").mkdir()
+    (tmp_path / "control" / "qmqpservers").write_text("127.0.0.1\n")
+    doors.service.run("programs", str(tmp_path / "bin"), config=False)
+    program = tmp_path / "bin" / "qmail-qmqpc"
+    standard = "from paperpath.inject.qmail_qmqpc import main\n"
+    text = program.read_text()
+    assert standard in text
+    program.write_text(
+        text.replace(standard, f"{standard}from paperpath.inject import qmail_qmqpc\nqmail_qmqpc.PORT = {doors.qmqp}\n")
+    )
+    done = subprocess.run(
+        [tmp_path / "bin" / "sendmail", "-f", "someone@mini.test", ACCOUNT],
+        input=b"Subject: mini1\n\nx\n",
+        env={"QMAILQUEUE": str(program), "PAPERPATH_QMAIL_HOME": str(tmp_path), "PATH": os.defpath},
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    doors.service.wait_until(lambda: _has(doors.service, ACCOUNT, "mini1"), "mini1")
+    assert doors.service.message(ACCOUNT, "mini1").startswith(b"Return-Path: <someone@mini.test>\n")
 
 
 def test_a_reload_keeps_every_door(doors: Doors) -> None:

@@ -4,14 +4,13 @@ import os
 
 from paperpath.config.control import Control, is_bad_sender
 from paperpath.inject.command import qmail_home
+from paperpath.inject.peer import received_by, size_limit
 from paperpath.inject.queueing import Submission
-from paperpath.message.trace_qmail import received
 from paperpath.protocol.qmail_smtpd import NO_CONTROLS, TIMEOUT, Close, End, Open, Put, Say, Server, Terms
 from paperpath.system import clock, helpers
 
 _READ_BYTES = 64 * 1024
 _UNKNOWN = b"unknown"
-_UNSIGNED_MOST = 0xFFFF_FFFE
 _TIMEOUT_MOST_S = 1_000_000
 
 
@@ -70,19 +69,7 @@ class _Conversation:
             self._output += self._server.opened(is_open=False)
             return
         self._output += self._server.opened(is_open=True)
-        environment = os.environb
-        local = environment.get(b"TCPLOCALHOST", environment.get(b"TCPLOCALIP", _UNKNOWN))
-        self._submission.put(
-            received(
-                b"SMTP",
-                self._peer_name,
-                environment.get(b"TCPREMOTEIP", _UNKNOWN),
-                environment.get(b"TCPREMOTEINFO"),
-                local,
-                self._server.helo,
-                clock.utc(),
-            )
-        )
+        self._submission.put(received_by(b"SMTP", self._server.helo))
 
     def _close(self, event: Close) -> None:
         outcome = self._submission.close(event.sender, event.recipients, is_refused=event.is_refused)
@@ -118,15 +105,11 @@ def _terms(control: Control) -> Terms:
     if greeting is None:
         raise OSError("neither smtpgreeting nor me")
     literal_host, refused = control.line("localiphost"), control.badmailfrom()
-    databytes, given = control.number("databytes"), os.environb.get(b"DATABYTES")
-    if given is not None:
-        digits = given[: len(given) - len(given.lstrip(b"0123456789"))]
-        databytes = int(digits[:18] or b"0")
     return Terms(
         greeting,
         control.rcpthosts().accept,
         lambda sender: is_bad_sender(sender, refused),
-        databytes=min(databytes, _UNSIGNED_MOST),
+        databytes=size_limit(control),
         suffix=os.environb.get(b"RELAYCLIENT"),
         literal_host=literal_host,
         is_own=_is_own,

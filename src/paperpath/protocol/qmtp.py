@@ -2,7 +2,7 @@
 
 A client sends packages back to back: a message, a sender, recipients.  Each package gets one answer a recipient, in
 their order, after its last byte and not before; while one waits for its answers, nothing that came behind it is looked
-at.  Addresses are raw bytes; what cannot be one (a NUL, too long) comes as None.
+at.  Addresses are raw bytes; one that is too long comes as None.
 
 Guarantees.  What is told does not depend on how the input was cut.  No byte of a message is ever read as anything else:
 its length came before it.  Memory is bounded by the largest input and what a package may have of recipients; of a
@@ -12,7 +12,7 @@ After `Malformed` nothing happens any more.
 Imports next to nothing: qmail-qmtpd, which lives for one connection, uses it too.
 """
 
-from paperpath.protocol.netstring import DIGITS_MOST, NetstringError, length, netstring
+from paperpath.protocol.netstring import DIGITS_MOST, NetstringError, Reader, netstring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Package:
         self, sender: bytes | None, recipients: "Sequence[bytes | None]", *, is_too_large: bool = False
     ) -> None:
         self.sender, self.recipients = sender, tuple(recipients)
-        """Unquoted; None for what cannot be an address.  An empty sender is the null one."""
+        """As they came, NULs included; None for one that is too long.  An empty sender is the null one."""
         self.is_too_large = is_too_large
         """The message was larger than is taken; what came of it is worth nothing."""
 
@@ -62,23 +62,24 @@ class _TooLong(NetstringError):
     """A length that nobody means."""
 
 
-class QmtpServer:
-    """One connection.  Feed it with ``receive``, answer each `Package`, write what ``take_output`` returns."""
+class QmtpServer(Reader):
+    """One connection.  Feed it with ``receive``, answer each `Package`, write what ``take_output`` returns.
+
+    Stop reading while a package waits and ``buffered_bytes`` is large.
+    """
 
     __slots__ = (
-        "_address_most", "_buffer", "_cr", "_envelope_most", "_excess", "_is_crlf", "_is_too_large", "_left",
-        "_list_left", "_message_most", "_output", "_recipients", "_recipients_most", "_sender", "_size", "_skipping",
-        "_step", "bytes_in", "is_closed", "package",
+        "_address_most", "_cr", "_envelope_most", "_excess", "_is_crlf", "_is_too_large", "_list_left", "_message_most",
+        "_output", "_recipients", "_recipients_most", "_sender", "_size", "_skipping", "_step", "is_closed", "package",
     )  # fmt: skip
 
     def __init__(
         self, *, message_most_bytes: int, recipients_most: int, envelope_most_bytes: int, address_most_bytes: int
     ) -> None:
+        super().__init__()
         self._message_most, self._recipients_most = message_most_bytes, recipients_most
         self._envelope_most, self._address_most = envelope_most_bytes, address_most_bytes
-        self._buffer = bytearray()
         self._output: list[bytes] = []
-        self.bytes_in = 0
         self.is_closed = False
         """`Malformed` was told."""
         self.package: Package | None = None
@@ -86,11 +87,6 @@ class QmtpServer:
         self._begin()
 
     # What the owner calls.
-
-    @property
-    def buffered_bytes(self) -> int:
-        """Input that waits; an owner stops reading when a package waits and this is large."""
-        return len(self._buffer)
 
     @property
     def is_between(self) -> bool:
@@ -131,7 +127,7 @@ class QmtpServer:
     def _begin(self) -> None:
         self.package = None
         self._step: Callable[[QmtpServer, list[Event]], bool] = QmtpServer._on_message_length
-        self._left = self._size = self._excess = self._list_left = 0
+        self._size = self._excess = self._list_left = 0
         self._cr = self._is_crlf = self._is_too_large = self._skipping = False
         self._sender: bytes | None = None
         self._recipients: list[bytes | None] = []
@@ -146,36 +142,17 @@ class QmtpServer:
             events.append(Malformed(str(error), is_too_long=isinstance(error, _TooLong)))
         return events
 
-    def _read_length(self, most: int) -> int | None:
-        """Take a length and its colon off the buffer; None where they have not come yet.  Both fit into ``most``."""
-        window = min(DIGITS_MOST + 1, most)
-        digits, colon, _ = bytes(self._buffer[:window]).partition(b":")
-        if digits.translate(None, b"0123456789") or (colon and not digits):
-            raise NetstringError("a length that is no number")
-        if not colon:
-            if len(digits) == window:
-                raise NetstringError("a length without its colon")
-            return None
-        found = length(digits)
-        if found > LENGTH_MOST:
+    def _read_length(self, most_bytes: int = DIGITS_MOST + 1) -> int | None:
+        found = super()._read_length(most_bytes)
+        if found is not None and found > LENGTH_MOST:
             raise _TooLong("a netstring that is too long")
-        del self._buffer[: len(digits) + 1]
-        self._left = found
         self._skipping = False
         return found
-
-    def _take_comma(self) -> bool:
-        if not self._buffer:
-            return False
-        if self._buffer[:1] != b",":
-            raise NetstringError("a netstring without its comma")
-        del self._buffer[:1]
-        return True
 
     # Steps: each handles what it can of the buffer, and returns False where more must come first.
 
     def _on_message_length(self, _events: "list[Event]") -> bool:
-        found = self._read_length(DIGITS_MOST + 1)
+        found = self._read_length()
         if found is None:
             return False
         if not found:
@@ -197,9 +174,7 @@ class QmtpServer:
         return True
 
     def _on_message(self, events: "list[Event]") -> bool:
-        part = bytes(self._buffer[: self._left])
-        del self._buffer[: self._left]
-        self._left -= len(part)
+        part = self._take()
         if self._is_crlf:
             part = self._decoded(part)
         self._size += len(part)
@@ -221,7 +196,7 @@ class QmtpServer:
         return part.replace(b"\r\n", b"\n")
 
     def _on_sender_length(self, _events: "list[Event]") -> bool:
-        if self._read_length(DIGITS_MOST + 1) is None:
+        if self._read_length() is None:
             return False
         self._step = QmtpServer._on_sender
         return True
@@ -234,7 +209,7 @@ class QmtpServer:
         return True
 
     def _on_list_length(self, _events: "list[Event]") -> bool:
-        found = self._read_length(DIGITS_MOST + 1)
+        found = self._read_length()
         if found is None:
             return False
         if found > self._envelope_most:
@@ -274,18 +249,13 @@ class QmtpServer:
         if self._left > self._address_most:
             self._skipping = True
         if self._skipping:
-            dropped = min(self._left, len(self._buffer))
-            del self._buffer[:dropped]
-            self._left -= dropped
+            self._take()
         return len(self._buffer) > self._left
 
     def _take_address(self) -> bytes | None:
-        """Return the address, None for what cannot be one."""
-        address = bytes(self._buffer[: self._left])
-        del self._buffer[: self._left]
-        self._left = 0
+        address = self._take()
         self._take_comma()
-        return None if self._skipping or b"\0" in address else address
+        return None if self._skipping else address
 
     def _end(self, events: "list[Event]") -> bool:
         if not self._take_comma():

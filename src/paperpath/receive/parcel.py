@@ -14,7 +14,7 @@ from paperpath.base.reply import Reply
 from paperpath.base.text import show
 from paperpath.config.routing import route
 from paperpath.message.trace import received_line
-from paperpath.protocol.qmqp import Event, Malformed, MessagePart, QmqpServer, Request, TooLarge
+from paperpath.protocol.qmqp import Event, Malformed, QmqpServer, Request, TooLarge
 from paperpath.receive import words
 from paperpath.receive.content import Content
 from paperpath.receive.recipients import Verdict
@@ -90,8 +90,8 @@ class Parcel:
         self._content.drop()
 
     def _handle(self, event: Event) -> None:
-        if isinstance(event, MessagePart):
-            self._content.add(event.data)
+        if isinstance(event, bytes):
+            self._content.add(event)
             return
         self.ended = True
         if isinstance(event, Request):

@@ -200,7 +200,7 @@ class QmtpSession(asyncio.Protocol):
     # A package
 
     def _begin(self, package: Package) -> None:
-        common = _TOO_LARGE if package.is_too_large else _BAD_SENDER if package.sender is None else None
+        common = _TOO_LARGE if package.is_too_large else _BAD_SENDER if not _is_address(package.sender) else None
         self._verdicts = []
         if common is not None:
             self._log_refusal(common, None)
@@ -233,7 +233,7 @@ class QmtpSession(asyncio.Protocol):
         self.end(replies.TOO_MANY_UNKNOWN, "unknown recipients")
 
     def _judge_one(self, package: Package, address: bytes | None) -> None:
-        if not address:
+        if not address or not _is_address(address):
             self._judged(package, _BAD_RECIPIENT)
         else:
             sender = package.sender or b""
@@ -319,3 +319,7 @@ class QmtpSession(asyncio.Protocol):
                 reason=verdict.reason,
             )
         )
+
+
+def _is_address(address: bytes | None) -> bool:
+    return address is not None and b"\0" not in address

@@ -41,6 +41,53 @@ def ignore_signals() -> None:
         _signal.signal(getattr(_signal, name), _signal.SIG_IGN)
 
 
+def exit_after(seconds: int, code: int) -> None:
+    """Let this process end with ``code`` when so much time has passed, whatever it does then."""
+
+    def end(*_: object) -> None:
+        os._exit(code)
+
+    _signal.signal(_signal.SIGALRM, end)
+    _signal.alarm(seconds)
+
+
+def ignore_broken_pipes() -> None:
+    """Let writing to a peer that is gone be an error, and not the end."""
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
+
+
+class Connection:
+    """A TCP connection of a program that lives for milliseconds."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, address: str, port: int, seconds: float) -> None:
+        """Connect to an IPv4 address.  Raises TimeoutError, and OSError."""
+        self._socket = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        try:
+            self._socket.settimeout(seconds)
+            self._socket.connect((address, port))
+        except OSError:
+            self._socket.close()
+            raise
+
+    def exchange(self, request: bytes, seconds: float, is_enough: "Callable[[bytes], bool]") -> bytes:
+        """Send a request; return what comes back until it is enough, or the end.  ``seconds`` bounds each step.  Raises
+        OSError."""
+        try:
+            self._socket.settimeout(seconds)
+            self._socket.sendall(request)
+            received = b""
+            while not is_enough(received) and len(received) < _ANSWER_MOST_BYTES:
+                data = self._socket.recv(_ANSWER_MOST_BYTES)
+                if not data:
+                    break
+                received += data
+            return received
+        finally:
+            self._socket.close()
+
+
 def read_to_end(descriptor: int, most_bytes: int) -> bytes | None:
     """Return what can be read until the end of input, or None where it is more than ``most_bytes``.
 

@@ -15,7 +15,19 @@ NEVER = {
     "argparse", "asyncio", "collections", "contextlib", "ctypes", "dataclasses", "enum", "functools", "msgspec", "re",
     "signal", "socket", "subprocess", "tomllib", "typing",
 }  # fmt: skip
-FAST = ("sendmail", "qmail-queue", "qmail-inject", "forward", "predate", "datemail", "mailsubj", "qmail-smtpd")
+FAST = (
+    "sendmail",
+    "qmail-queue",
+    "qmail-inject",
+    "forward",
+    "predate",
+    "datemail",
+    "mailsubj",
+    "qmail-smtpd",
+    "qmail-qmtpd",
+    "qmail-qmqpd",
+    "qmail-qmqpc",
+)
 """Those that are called for every message."""
 
 
