@@ -20,6 +20,7 @@ import pytest
 # Command -> Debian package. The packages are listed again, with the reason for each, in .ci/packages; a test
 # compares the two.
 PACKAGES: Final = {
+    "cdb": "tinycdb",
     "delv": "dnsutils",
     "dig": "dnsutils",
     "/usr/lib/dovecot/dovecot-lda": "dovecot-core",

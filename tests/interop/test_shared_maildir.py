@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -42,18 +42,24 @@ for start in range(0, count, 20):
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[SystemHost]:
-    with running_system_host({}) as host:
+    with running_system_host({"mailboxes": {"domains": ["box.test"]}}) as host:
         yield host
 
 
-def test_dovecot_reads_and_deletes_while_mail_arrives(host: SystemHost) -> None:
+def dovecot(host: SystemHost, user: str, home: str, settings: str = "") -> imaplib.IMAP4_stream:
+    """Return a session of Dovecot's with the Maildir in a home, which belongs to a user."""
     imap = require_peer("/usr/lib/dovecot/imap")
     (host.folder / "etc/dovecot").mkdir(exist_ok=True)
-    (host.folder / "etc/dovecot/imap.conf").write_text("mail_location = maildir:~/Maildir\nlog_path = /dev/stderr\n")
-    script = f"cd; HOME=/home/ann USER=ann exec {imap} -c /etc/dovecot/imap.conf 2>/home/ann/imap.log"
-    uid, gid = host.host.ids("ann")
+    plain = f"mail_location = maildir:{home}/Maildir\nlog_path = /dev/stderr\nfirst_valid_uid = 1\n"
+    (host.folder / f"etc/dovecot/{user}.conf").write_text(plain + settings)
+    script = f"HOME={home} USER={user} exec {imap} -c /etc/dovecot/{user}.conf 2>/dev/null"
+    uid, gid = host.host.ids(user)
     become = ("setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--")
-    client = imaplib.IMAP4_stream(shlex.join([*host.host.within, *become, "sh", "-c", script]))
+    return imaplib.IMAP4_stream(shlex.join([*host.host.within, *become, "sh", "-c", script]))
+
+
+def test_dovecot_reads_and_deletes_while_mail_arrives(host: SystemHost) -> None:
+    client = dovecot(host, "ann", "/home/ann")
     sending = threading.Thread(target=_send, args=(host,))
     sending.start()
     try:
@@ -90,6 +96,38 @@ def _read(client: "imaplib.IMAP4_stream") -> dict[bytes, int]:
                 seen[uid] = number
         client.expunge()
     return seen
+
+
+QUOTA: Final = "mail_plugins = quota imap_quota\nplugin {\n  quota = maildir:User quota\n}\n"
+
+
+def test_dovecot_counts_in_the_same_quota(host: SystemHost) -> None:
+    address, home = "you@box.test", "/var/lib/paperpath/mail/box.test/you"
+    host.run("account", "add", address)
+    assert "holds 0 B in 0 messages" in host.run("account", "quota", address, "--messages", "3", "--size", "1MiB")
+    for number in range(3):
+        send(host, address, number, "delivery.delivered")
+    full = send(host, address, 3, "delivery.deferred")
+    assert (full["status"], full["text"]) == ("4.2.2", "The mailbox is full: its quota is 1048576S,3C.")
+    client = dovecot(host, "paperpath-mail", home, QUOTA)
+    _, (_, (shown,)) = client.getquotaroot("INBOX")
+    assert re.search(rb"STORAGE [12] 1024 MESSAGE 3 3", shown), shown
+    client.select("INBOX")
+    client.store("1", "+FLAGS", "\\Deleted")
+    client.expunge()
+    client.logout()
+    assert "3 messages; holds" in (told := host.run("account", "quota", address)) and "in 2 messages" in told
+    host.run("queue", "retry", "--all")
+    send(host, address, 4, "delivery.deferred")
+    _, lines = (host.folder / home.removeprefix("/") / "Maildir/maildirsize").read_text().split("\n", 1)
+    assert sum(int(line.split()[1]) for line in lines.splitlines()) == 3
+
+
+def send(host: SystemHost, address: str, number: int, event: str) -> dict[str, Any]:
+    """Send a message and return the line of what became of it, or of the one before it that waits."""
+    since = host.mark()
+    host.send("from@there.test", [address], f"Subject: number {number}\n\nx\n")
+    return host.wait_for(event, since=since, recipient=address)
 
 
 def test_two_hosts_deliver_into_one_maildir(tmp_path: Path) -> None:

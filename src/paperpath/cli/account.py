@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from paperpath.cli import app_password
+from paperpath.cli.account_quota import quota
 from paperpath.cli.accounts import open_accounts, told
 from paperpath.cli.faults import Fault
 from paperpath.cli.options import config_option, config_path, json_option, load_config
@@ -25,6 +26,7 @@ def command() -> None:
 
 
 command.add_command(app_password.command)
+command.add_command(quota)
 
 
 @command.command("add")

@@ -134,6 +134,11 @@ def decode(field: Field, value: Any) -> Any:
     return msgspec.convert(value, field.hint)
 
 
+def parse_size(text: str) -> int:
+    """Return the bytes that a size such as ``500MiB`` means.  Raises ValueError."""
+    return _scaled(_SIZE, _BYTES, text)
+
+
 def _scaled(grammar: re.Pattern[str], factors: dict[str, int], text: str) -> int:
     match = grammar.fullmatch(text)
     if match is None:

@@ -58,7 +58,8 @@ def _way(account: Account, make_plan: MakePlan, tools: Tools) -> _Begin:
     try:
         plan = make_plan(account)
         if folder := plan.only_maildir:
-            return lambda message: (_ONE_MAILDIR, maildir.Delivery(folder, message))
+            counted = plan.counted
+            return lambda message: (_ONE_MAILDIR, maildir.Delivery(folder, message, counted))
         if plan.is_quick:
             return lambda message: quickly(plan, message, tools)
         return lambda message: (partial(carry_out, plan, message, tools), None)

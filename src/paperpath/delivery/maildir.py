@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from paperpath.base.outcome import Deferred, Delivered, Outcome
 from paperpath.delivery.errand import Message, Refused
+from paperpath.delivery.quota import Quota, quota_of
 from paperpath.message.trace import delivered_to, return_path
 from paperpath.system.batch import FolderNotSynced, NewFile, create_files_durably
 from paperpath.system.clock import now_microseconds
@@ -37,6 +38,8 @@ class Delivery:
     folder: str
     """The Maildir itself."""
     message: Message
+    counted: bool = False
+    """Whether a quota of the Maildir counts, where it has one; the file's name then tells its size."""
 
 
 class Names:
@@ -68,10 +71,11 @@ def deliver(deliveries: Sequence[Delivery], next_name: Callable[[], bytes]) -> l
     folders = _Folders()
     places: list[int] = []
     files: list[NewFile] = []
+    counts: list[_Count | None] = []
     try:
         for place, delivery in enumerate(deliveries):
             try:
-                file = _new_file(delivery, folders, next_name)
+                file, count = _new_file(delivery, folders, next_name)
             except Refused as refused:
                 outcomes[place] = refused.outcome
             except OSError as error:
@@ -81,15 +85,22 @@ def deliver(deliveries: Sequence[Delivery], next_name: Callable[[], bytes]) -> l
             else:
                 places.append(place)
                 files.append(file)
-        for place, failure in zip(places, create_files_durably(files), strict=True):
+                counts.append(count)
+        for place, count, failure in zip(places, counts, create_files_durably(files), strict=True):
             if failure is not None:
                 outcomes[place] = _deferred(failure)
+            elif count is not None:
+                count[0].delivered(count[1])
+        folders.write_quotas()
     finally:
         folders.close()
     return outcomes
 
 
 _DELIVERED = Delivered("did 1+0+0")
+
+_Count = tuple[Quota, int]
+"""A quota, and how much of it a file is."""
 
 
 class _Folders:
@@ -101,6 +112,7 @@ class _Folders:
 
     def __init__(self) -> None:
         self._open: dict[str, tuple[int, int] | Refused] = {}
+        self._quotas: dict[str, Quota | None] = {}
 
     def of(self, folder: str) -> tuple[int, int]:
         found = self._open.get(folder)
@@ -113,6 +125,16 @@ class _Folders:
         if isinstance(found, Refused):
             raise found
         return found
+
+    def quota_of(self, folder: str) -> Quota | None:
+        if folder not in self._quotas:
+            self._quotas[folder] = quota_of(folder)
+        return self._quotas[folder]
+
+    def write_quotas(self) -> None:
+        for quota in self._quotas.values():
+            if quota is not None:
+                quota.write()
 
     def close(self) -> None:
         for found in self._open.values():
@@ -132,12 +154,18 @@ class _Folders:
             raise Refused(_no_maildir(error)) from None
 
 
-def _new_file(delivery: Delivery, folders: _Folders, next_name: Callable[[], bytes]) -> NewFile:
+def _new_file(delivery: Delivery, folders: _Folders, next_name: Callable[[], bytes]) -> tuple[NewFile, _Count | None]:
     message = delivery.message
     tmp, new = folders.of(delivery.folder)
     first = return_path(message.sender), delivered_to(message.recipient)
     pieces = (*first, message.trace, message.content)
-    return NewFile(tmp, new, next_name(), pieces, message.source, message.size)
+    quota = folders.quota_of(delivery.folder) if delivery.counted else None
+    if quota is None:
+        return NewFile(tmp, new, next_name(), pieces, message.source, message.size), None
+    size = sum(map(len, pieces)) + (message.size if message.source is not None else 0)
+    quota.admit(size)
+    name = b"%b,S=%d" % (next_name(), size)
+    return NewFile(tmp, new, name, pieces, message.source, message.size), (quota, size)
 
 
 def _no_maildir(error: OSError) -> Deferred:

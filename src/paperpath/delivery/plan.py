@@ -31,6 +31,8 @@ class Plan:
     instructions: tuple[Instruction | Follow, ...]
     default_part: bytes | None = None
     """What the ``default`` in the file's name stands for."""
+    counted: bool = False
+    """Whether a quota of the Maildir counts, where it has one."""
 
     @property
     def is_quick(self) -> bool:
@@ -55,7 +57,7 @@ class Plan:
 def plan_mailbox(account: Account) -> Plan:
     """Return the plan for one of the mailboxes of `paperpath account`.  Raises Refused."""
     _check_home(account.home)
-    return Plan(account, _MAILBOX)
+    return Plan(account, _MAILBOX, counted=True)
 
 
 def plan_account(account: Account, default_delivery: bytes, besides: Besides = NOTHING_BESIDES) -> Plan:

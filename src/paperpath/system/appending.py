@@ -42,6 +42,15 @@ def append_durably(path: bytes, pieces: Iterable[bytes], *, lock_within_s: float
         os.close(descriptor)
 
 
+def append_line(path: str, line: bytes) -> None:
+    """Append a line to a file that is there, in one write and without sync: others may do the same.  Raises OSError."""
+    descriptor = os.open(path, _APPEND)
+    try:
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+
+
 def _open_locked(path: bytes, end: float, stopped: threading.Event) -> tuple[int, bool, bool]:
     """Return a descriptor of the file that has this name once it is locked, whether it is new, whether it is locked.
 

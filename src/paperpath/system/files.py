@@ -54,15 +54,16 @@ def make_folders_durably(path: str, mode: int = 0o700) -> None:
     sync_folder(parent)
 
 
-def write_file_durably(path: str, data: bytes, mode: int = 0o600) -> None:
+def write_file_durably(path: str, data: bytes, mode: int = 0o600, *, beside: str = "") -> None:
     """Put ``data`` in the place of the file ``path``, with exactly ``mode``: after a power cut it is the old
     or the new.
 
-    The data goes to a file beside it first; after an error that file is gone and the old one untouched,
-    except that an error from the folder's sync comes when the new name is already visible.
+    The data goes to a file beside it first, or in the folder ``beside`` of the same file system; after an error
+    that file is gone and the old one untouched, except that an error from the folder's sync comes when the new
+    name is already visible.
     """
     folder = os.path.dirname(path) or "."
-    temporary = f"{folder}/.new-{os.urandom(8).hex()}"
+    temporary = f"{beside or folder}/.new-{os.urandom(8).hex()}"
     descriptor = os.open(temporary, CREATE, 0o600)
     try:
         try:

@@ -1,7 +1,6 @@
 """The constant database: against a reader of its own, against the package's programs, against hostile files."""
 
 import mmap
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperpath.base.cdb import Cdb, build, find
+from tests.peers import require_peer
 
 PAIRS = st.lists(st.tuples(st.binary(max_size=12), st.binary(max_size=30)), max_size=40)
-CDB = shutil.which("cdb")
 
 
 def number(data: bytes, at: int) -> int:
@@ -135,10 +134,10 @@ def test_a_short_file_is_none() -> None:
         Cdb(bytes(2047))
 
 
-@pytest.mark.skipif(CDB is None, reason="no cdb program (package tinycdb) on this machine")
 @given(PAIRS)
 def test_the_same_bytes_as_tinycdb(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[bytes, bytes]]) -> None:
+    cdb = require_peer("cdb")
     made = tmp_path_factory.mktemp("cdb") / "made"
     text = b"".join(b"+%d,%d:%b->%b\n" % (len(key), len(data), key, data) for key, data in pairs) + b"\n"
-    subprocess.run([str(CDB), "-c", "-t", "-", str(made)], input=text, check=True)
+    subprocess.run([cdb, "-c", "-t", "-", str(made)], input=text, check=True)
     assert made.read_bytes() == build(pairs)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import apsw
+import pytest
 from argon2 import PasswordHasher
 
 from tests.unit.cli.conftest import Run
@@ -42,6 +43,36 @@ def test_list_is_aligned_and_says_when_it_is_empty(run: Run, configured: Path) -
         run("account", "remove", address)
     assert "no accounts" in run("account", "list").output
     assert json.loads(run("account", "list", "--json").output) == []
+
+
+def test_quota_is_shown_set_and_taken_away(run: Run, configured: Path) -> None:
+    maildir = configured / "state/mail/trial.test/you/Maildir"
+    (maildir / "new" / "1").write_bytes(b"x" * 300)
+    assert run("account", "quota", "you@trial.test").output == "you@trial.test: no quota\n"
+    done = run("account", "quota", "you@trial.test", "--size", "2MiB", "--messages", "10")
+    assert done.output == "you@trial.test: at most 2.0 MB, 10 messages; holds 300 B in 1 message\n"
+    assert (maildir / "maildirsize").read_text() == "2097152S,10C\n300 1\n"
+    shown = json.loads(run("account", "quota", "YOU@trial.test", "--json").output)
+    expected = {"size_bytes": 2 << 20, "messages": 10, "used_bytes": 300, "used_messages": 1}
+    assert shown["quota"] == expected
+    run("account", "quota", "you@trial.test", "--messages", "5")
+    assert (maildir / "maildirsize").read_text() == "5C\n300 1\n"
+    assert run("account", "quota", "you@trial.test", "--none").output == "you@trial.test: no quota\n"
+    assert not (maildir / "maildirsize").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("nobody@trial.test", "--size", "1MiB"), "there is no account nobody@trial.test"),
+        (("you@trial.test", "--size", "many"), "'many' is no size"),
+        (("you@trial.test", "--size", "0"), "'0' is no size"),
+        (("you@trial.test", "--size", "1MiB", "--none"), "--none goes with neither"),
+    ],
+)
+def test_quota_that_cannot_be(run: Run, configured: Path, words: tuple[str, ...], told: str) -> None:
+    done = run("account", "quota", *words)
+    assert done.exit_code == 100 and told in done.output
 
 
 def test_remove_says_where_the_mail_is(run: Run, configured: Path) -> None:

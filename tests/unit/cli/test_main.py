@@ -83,7 +83,7 @@ def test_every_command_has_a_help_with_an_example(run: Run, name: str) -> None:
     for word in words:
         assert f"  paperpath {name} {word}" in run(name, word, "--help").output.replace(
             "| paperpath", "  paperpath"
-        ) or (word in {"list", "app-password"} and name == "account")
+        ) or (word in {"list", "app-password", "quota"} and name == "account")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -7,6 +7,8 @@ from email.utils import parsedate_to_datetime
 
 import msgspec
 import pytest
+from flufl.bounce import scan_message
+from flufl.bounce._detectors.qmail import Qmail
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -238,12 +240,10 @@ def test_odd_local_part_in_to_is_quoted() -> None:
 
 
 def test_flufl_bounce_reads_it() -> None:
-    scan_message = pytest.importorskip("flufl.bounce").scan_message
     failures = (FAILURE, Reported(address=b"ann@other.example", status="5.7.1", text="no"))
     raw = report(*failures)
     assert scan_message(parse(raw)) == {b"joe@far.example", b"ann@other.example"}
-    qmail = pytest.importorskip("flufl.bounce._detectors.qmail").Qmail()
-    assert set(qmail.process(parse(raw))[1]) == {b"joe@far.example", b"ann@other.example"}
+    assert set(Qmail().process(parse(raw))[1]) == {b"joe@far.example", b"ann@other.example"}
 
 
 # `st.text` would leave the surrogate out.
