@@ -9,6 +9,7 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
+from paperpath.config.certificates import files_state
 from paperpath.config.endpoints import Tcp
 from paperpath.config.load import load
 from paperpath.config.problems import ConfigError
@@ -28,11 +29,15 @@ from paperpath.telemetry import events
 
 _EXIT_DONE, _EXIT_CONFIG, _EXIT_TEMPORARY = 0, 100, 111
 _SOCKET_MODE = 0o666
-_HUP, _CONTROL = "SIGHUP", "control"
-"""Orders that are no reason to stop: read all again; a control file that qmail reads for each session has changed."""
+_HUP, _CONTROL, _CERTIFICATES = "SIGHUP", "control", "certificates"
+"""Orders that are no reason to stop: read all again; a control file that qmail reads for each session has changed; a
+certificate or a key has."""
 
 _WATCH_S = 1.0
 """How old a change of those files may grow before it counts."""
+_CERTIFICATES_WATCH_S = 10.0
+"""How often certificates are looked at.  What changed counts when it was the same twice: whoever renews them writes
+several files, and two that do not belong together are none."""
 _STOP_ORDER = (
     ("receive", 1 / 3),
     ("queue", 9 / 10),
@@ -140,12 +145,14 @@ class Supervisor:
 
     async def _serve(self) -> int:
         self._children = [Child(part, self._sockets, self._log) for part in self._plan.parts]
-        starting, watching = asyncio.create_task(self._wait_ready()), asyncio.create_task(self._watch_control())
-        while (order := await self._orders.get()) in {_HUP, _CONTROL}:
+        beside = (self._wait_ready(), self._watch_control(), self._watch_certificates())
+        tasks = [asyncio.create_task(one) for one in beside]
+        changes = {_HUP: self._reload, _CONTROL: self._control_changed, _CERTIFICATES: self._certificates_changed}
+        while (order := await self._orders.get()) in changes:
             if not self._stopping:
-                await self._carry_out(self._reload() if order == _HUP else self._control_changed())
-        starting.cancel()
-        watching.cancel()
+                await self._carry_out(changes[order]())
+        for task in tasks:
+            task.cancel()
         await self._stop(order)
         return _EXIT_DONE
 
@@ -195,6 +202,29 @@ class Supervisor:
             if home and seen != (found := session_state(home)):
                 seen = found
                 self._orders.put_nowait(_CONTROL)
+
+    async def _watch_certificates(self) -> None:
+        known = last = files_state(self._plan.config.tls)
+        while True:
+            await asyncio.sleep(_CERTIFICATES_WATCH_S)
+            found = files_state(self._plan.config.tls)
+            if found == last and found != known:
+                known = found
+                self._orders.put_nowait(_CERTIFICATES)
+            last = found
+
+    async def _certificates_changed(self) -> None:
+        """Show the new certificates; those that cannot be used leave the former ones, everywhere."""
+        try:
+            plan = make_plan(self._plan.config, os.cpu_count() or 1)
+            if plan.parts == self._plan.parts:
+                return  # HUP was sooner, or only a date changed
+            await self._go_over_to(plan)
+        except (PlanError, OSError, ValueError) as error:
+            self._log.emit(events.CertificatesRefused(reason=str(error)))
+        else:
+            self._plan = plan
+            self._log.emit(events.CertificatesReloaded(certificate=plan.config.tls.certificate))
 
     async def _control_changed(self) -> None:
         """Put in force what qmail reads for each session; what cannot be read leaves the former settings."""

@@ -62,6 +62,23 @@ class RetryRefused(Event, frozen=True):
     reason: str
 
 
+class CertificatesReloaded(Event, frozen=True):
+    """A certificate or key file changed, and what is in the files now is shown to every new session."""
+
+    name: ClassVar[str] = "tls.reloaded"
+    level: ClassVar[Level] = "notice"
+    certificate: str
+
+
+class CertificatesRefused(Event, frozen=True):
+    """A certificate or key file changed, and what is in the files now cannot be used; the former ones stay."""
+
+    name: ClassVar[str] = "tls.reload-refused"
+    level: ClassVar[Level] = "warning"
+    advice: ClassVar[str] = "Put a certificate and its key in place (`paperpath tls` looks at them); it is noticed."
+    reason: str
+
+
 class ProcessStarted(Event, frozen=True):
     """The supervisor started a process."""
 

@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 
 from paperpath.config.load import load
+from paperpath.config.schema import Config
 from paperpath.supervise import main as module
 from paperpath.supervise.main import Supervisor
-from paperpath.supervise.plan import Part, make_plan
+from paperpath.supervise.plan import Part, Plan, make_plan
 from paperpath.system.users import User
 from paperpath.telemetry.log import Log
+from tests.certificates import Authority, Made
 from tests.service import free_port
 
 NEVER = "never"
@@ -36,14 +38,16 @@ class Stage:
         self.done: list[tuple[str, ...]] = []
         self.lines: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.now = 0.0
-        self._folder = folder
+        self.folder = folder
+        self.more = ""
+        """Sections to add to the file."""
 
     def write(self, *, receivers: int = 1, ports: tuple[int, ...]) -> None:
         doors = "".join(f'[[listen]]\nservice = "smtp"\naddress = "127.0.0.1:{port}"\n' for port in ports)
-        paths = f'paths.state = "{self._folder}/state"\npaths.run = "{self._folder}/run"\n'
+        paths = f'paths.state = "{self.folder}/state"\npaths.run = "{self.folder}/run"\n'
         head = f'hostname = "mx.here.test"\nprivileges = "caller"\nlog.format = "json"\n{paths}'
         rest = f'[receive]\nprocesses = {receivers}\n[stop]\ngrace = 30\n[mailboxes]\ndomains = ["here.test"]\n'
-        self.file.write_text(head + doors + rest)
+        self.file.write_text(head + doors + rest + self.more)
 
     def start(self) -> asyncio.Task[int]:
         return asyncio.create_task(Supervisor(str(self.file), make_plan(load(str(self.file)), 1)).run())
@@ -201,6 +205,54 @@ async def test_process_that_is_not_wanted_any_more_goes_when_all_others_are_cont
     assert (await stage.reload())["event"] == "service.reloaded"
     assert names(stage, "stops") == ["receive-3"]
     assert "receive-3" not in [done[1] for done in await end(service, stage)]
+
+
+def tls_lines(made: Made, folder: Path) -> str:
+    certificate, key = made.write(folder, "mx")
+    return f'[tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
+
+
+async def test_certificates_that_change_are_shown_without_hup(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CERTIFICATES_WATCH_S", 0.01)
+    first, second = Authority().issue("mx.here.test"), Authority().issue("mx.here.test")
+    stage.more = tls_lines(first, stage.folder)
+    service = await running(stage, ports=(free_port(),))
+    (stage.folder / "mx.pem").write_bytes(second.certificate)
+    refused = await stage.line("tls.reload-refused")
+    assert refused["reason"].endswith("mx.pem: the key is not this certificate's")
+    assert stage.done == []
+    second.write(stage.folder, "mx")
+    assert (await stage.line("tls.reloaded"))["certificate"] == str(stage.folder / "mx.pem")
+    told = {child.part.role: second.key in child.part.settings for child in stage.children}
+    assert told["receive"] and not told["queue"] and not told["local"] and not told["remote"]
+    stage.done.clear()
+    stage.answers = {"receive": "no"}
+    first.write(stage.folder, "mx")
+    assert (await stage.line("tls.reload-refused"))["reason"] == "receive: no"
+    assert "queue" in names(stage, "goes back")
+    await end(service, stage)
+
+
+async def test_certificates_that_hup_has_read_are_not_told_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CERTIFICATES_WATCH_S", 0.01)
+    plans: asyncio.Queue[Plan] = asyncio.Queue()
+
+    def noted_plan(config: Config, processors: int) -> Plan:
+        plan = make_plan(config, processors)
+        plans.put_nowait(plan)
+        return plan
+
+    stage.more = tls_lines(Authority().issue("mx.here.test"), stage.folder)
+    service = await running(stage, ports=(free_port(),))
+    monkeypatch.setattr(module, "make_plan", noted_plan)
+    Authority().issue("mx.here.test").write(stage.folder, "mx")
+    assert (await stage.reload())["event"] == "service.reloaded"
+    stage.done.clear()
+    await plans.get()  # that of HUP
+    await asyncio.wait_for(plans.get(), 30)  # that of the watch
+    assert stage.done == []
+    await end(service, stage)
+    assert (await stage.line("service.stopped", "tls.reloaded"))["event"] == "service.stopped"
 
 
 async def test_term_breaks_a_reload_off_and_a_second_one_kills(stage: Stage) -> None:
