@@ -9,8 +9,8 @@ from tests.docs.pages import read, rows, section
 from tests.service import ACCOUNT, Service, running_service
 
 MODULES = {"worker of mailboxes": "local.worker_main"}
-ELSEWHERE = {"worker of a system user"}
-"""Needs root: see tests/interop/test_separate_users.py."""
+ELSEWHERE = {"worker of a system user", "pop3", "reader"}
+"""The first needs root: see tests/interop/test_separate_users.py.  The others: tests/unit/pop3/test_hostile.py."""
 
 
 def confinement() -> dict[str, tuple[str, str]]:

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from paperpath.base.limits import RECIPIENTS_MINIMUM, RECIPIENTS_MOST
 from paperpath.config.schema_auth import Auth, OAuth
+from paperpath.config.schema_pop3 import Pop3
 from paperpath.config.schema_tls import Tls
 from paperpath.config.section import Duration, Section, Size, Text
 from paperpath.config.section import about as _about
@@ -507,6 +508,7 @@ class Config(Section, frozen=True, kw_only=True):
     limits: Limits = Limits()
     bans: Bans = Bans()
     tls: Tls = Tls()
+    pop3: Pop3 = Pop3()
     inject: Inject = Inject()
     queue: Queue = Queue()
     remote: Remote = Remote()

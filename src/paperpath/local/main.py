@@ -16,11 +16,13 @@ import msgspec
 
 from paperpath.config.cdb_file import CdbFile
 from paperpath.config.users import Assignments
+from paperpath.local.doorkeeper import Doorkeeper
 from paperpath.local.lookup import MAILBOXES, Accounts, CannotTell
 from paperpath.local.workers import Workers
 from paperpath.process.child import Listeners
 from paperpath.process.settings import LocalSettings
 from paperpath.system.channel import Channel, peer_uid, serve_channels
+from paperpath.system.clock import now
 from paperpath.system.spawn import PROGRAM_PATH
 from paperpath.system.users import own_uid
 from paperpath.telemetry.log import Log
@@ -35,7 +37,7 @@ from paperpath.wire.accounts import (
 )
 from paperpath.wire.frame import VERSION, Hello
 
-_LOOKUP, _WORKERS = "lookup", "workers"
+_LOOKUP, _WORKERS, _MAILBOXES = "lookup", "workers", "mailboxes"
 _FRAME_MOST_BYTES = 4096
 """A question is an address; nobody needs more of a process that is root."""
 
@@ -45,6 +47,7 @@ class Local:
 
     def __init__(self, log: Log) -> None:
         self._workers = Workers(log)
+        self._doorkeeper = Doorkeeper(log, now)
         self._uid = own_uid()
         self._accounts: Accounts
         self._instructions: str
@@ -56,17 +59,18 @@ class Local:
 
     async def configure(self, settings: LocalSettings, listeners: Listeners) -> None:
         """Answer by these settings from now on, on these sockets."""
-        users = {_LOOKUP: settings.lookup_users, _WORKERS: settings.worker_users}
+        users = {_LOOKUP: settings.lookup_users, _WORKERS: settings.worker_users, _MAILBOXES: settings.opener_users}
         if not {name for name, _ in listeners} <= users.keys():
             raise ValueError("a listener that local does not know")
         self._accounts = _accounts(settings, self._uid)
+        self._doorkeeper.configure(self._accounts, settings.pass_key)
         # What a worker is told that obeys dot-qmail files, and what its programs are told.
         self._instructions = msgspec.json.encode(settings.instructions).decode()
         self._environment = _environment(settings)
         self._stop_accepting()
         for name, sock in listeners:
             allowed = frozenset(users[name]) or frozenset({self._uid})
-            connected = partial(self._connected, starts=name == _WORKERS, allowed=allowed)
+            connected = partial(self._connected, name=name, allowed=allowed)
             self._listeners.append((sock, serve_channels(sock, connected)))
 
     async def drain(self, grace_s: float) -> None:
@@ -76,7 +80,7 @@ class Local:
         self._stop_accepting()
         if self._starting:
             await asyncio.wait(self._starting)
-        await self._workers.end(grace_s)
+        await asyncio.gather(self._workers.end(grace_s), self._doorkeeper.end(grace_s))
         for channel in list(self._channels):
             channel.flush()
             channel.close()
@@ -87,10 +91,14 @@ class Local:
             sock.close()
         self._listeners = []
 
-    def _connected(self, sock: socket.socket, *, starts: bool, allowed: frozenset[int]) -> None:
+    def _connected(self, sock: socket.socket, *, name: str, allowed: frozenset[int]) -> None:
         if peer_uid(sock) not in allowed:
             sock.close()
             return
+        if name == _MAILBOXES:
+            self._doorkeeper.connected(sock)
+            return
+        starts = name == _WORKERS
         channel = Channel(
             sock,
             FromAsker,

@@ -47,7 +47,7 @@ class Workers:
         with theirs:
             arguments = [str(theirs.fileno()), identity.folder, identity.user, self._log_form(), *instructions]
             try:
-                process = spawn(_MODULE, arguments, [theirs.fileno()], _whom(identity), environment)
+                process = spawn(_MODULE, arguments, [theirs.fileno()], whom(identity), environment)
             except OSError as error:
                 ours.close()
                 raise CannotTell(f"the worker could not be started: {error.strerror or error}") from error
@@ -82,7 +82,8 @@ class Workers:
             self._log.emit(ProcessEnded(role=f"local worker {name}", pid=process.pid, how=how, restart_s=0.0))
 
 
-def _whom(identity: Identity) -> User | str | None:
+def whom(identity: Identity) -> User | str | None:
+    """Return whom a process for this identity is started as, as `system.spawn` takes it."""
     if not identity.become or identity.ids is None:
         return identity.user if identity.become else None
     return User(identity.user, *identity.ids, identity.folder)

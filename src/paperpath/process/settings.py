@@ -80,6 +80,22 @@ class ReceiveSettings(Common, frozen=True, kw_only=True):
     """Where mechanisms that show the password work without TLS: ``never`` or ``loopback``."""
 
 
+class Pop3Settings(Common, frozen=True, kw_only=True):
+    """For `pop3`."""
+
+    tls: TlsSettings | None = None
+    """None: there is no certificate to show."""
+    mechanisms: tuple[str, ...] = ()
+    """What clients may log in with; those that show a listener something only where ``plain_in_clear`` says so."""
+    plain_in_clear: str = "never"
+    """Or ``loopback``: clients on this host need no TLS."""
+    sessions_most: int
+    sessions_per_address: int
+    timeout_s: int
+    guard: str = ""
+    """Socket of `guard`; empty where there is none."""
+
+
 class QueueSettings(Common, frozen=True, kw_only=True):
     """For `queue`."""
 
@@ -129,6 +145,8 @@ class LocalSettings(Common, frozen=True, kw_only=True):
     instructions: "Instructions"
     lookup_users: tuple[int, ...]
     worker_users: tuple[int, ...]
+    opener_users: tuple[int, ...] = ()
+    """User ids that may ask for mailboxes to be opened."""
     pass_key: bytes = b""
     """What door passes are judged by (`process.passes`); empty: none is good."""
 

@@ -39,7 +39,7 @@ _CERTIFICATES_WATCH_S = 10.0
 """How often certificates are looked at.  What changed counts when it was the same twice: whoever renews them writes
 several files, and two that do not belong together are none."""
 _STOP_ORDER = (
-    ("receive", 1 / 3),
+    ("receive pop3", 1 / 3),
     ("queue", 9 / 10),
     ("remote", 1),
     ("local", 1),
@@ -281,7 +281,7 @@ class Supervisor:
         self._log.emit(events.ServiceStopping(signal=order))
         for role, share in _STOP_ORDER:
             left = max(0.0, grace * share - (monotonic() - began))
-            await asyncio.gather(*(child.stop(left) for child in self._children if child.part.role == role))
+            await asyncio.gather(*(child.stop(left) for child in self._children if child.part.role in role.split()))
         self._log.emit(events.ServiceStopped(duration_s=monotonic() - began))
         self._log.flush()
 

@@ -23,7 +23,7 @@ from paperpath.config.places import (
 )
 from paperpath.config.program_values import injected_size_bytes
 from paperpath.config.qmail import as_bytes
-from paperpath.config.schema import Config
+from paperpath.config.schema import Config, Listen
 from paperpath.process.passes import PASS_KEY_BYTES
 from paperpath.process.settings import (
     Common,
@@ -35,6 +35,7 @@ from paperpath.process.settings import (
 )
 from paperpath.supervise import logins
 from paperpath.supervise.guarding import GUARD_DOORS, guard_settings, is_guarded, session_limits
+from paperpath.supervise.mailboxes import MAILBOXES, is_pop3, needs_pop3, opener_users, pop3_settings
 from paperpath.system.chance import random_bytes
 from paperpath.system.users import find_user, own_uid, user_name
 from paperpath.wire.tls import TlsSettings
@@ -124,13 +125,14 @@ class _Users:
 def make_plan(config: Config, processors: int) -> Plan:
     """Work out what to run.  Raises PlanError."""
     users = _Users(separate=own_uid() == 0 and config.privileges == "separate", helper=config.auth.helper_user)
-    smtp = tuple(Door(f"{listen.service} {listen.address}", parse_listen(listen.address)) for listen in config.listen)
+    smtp = tuple(_door(listen) for listen in config.listen if not is_pop3(listen))
+    pop3 = tuple(_door(listen) for listen in config.listen if is_pop3(listen))
     inner = _inner_doors(config)
     receivers = config.receive.processes or max(1, processors // 2)
     tls = _tls(config)
     parts = [
         Part("queue", "queue", users.name("queue"), _pack(_queue(config, users)), ("intake", "remote", "control")),
-        Part("local", "local", None, _pack(_local(config, users)), ("lookup", "workers")),
+        Part("local", "local", None, _pack(_local(config, users)), _local_doors(config)),
     ]
     parts += _login_parts(config, users)
     remote = _pack(_remote(config))
@@ -141,6 +143,9 @@ def make_plan(config: Config, processors: int) -> Plan:
     if is_guarded(config):
         guard = guard_settings(config, users.uid)
         parts.append(Part("guard", "guard", users.name("guard"), _pack(guard), tuple(GUARD_DOORS)))
+    if pop3:
+        fetching = _pack(pop3_settings(config, tls, _guard_door(config)))
+        parts.append(Part("pop3", "pop3", users.name("pop3"), fetching, tuple(door.name for door in pop3)))
     names = (*(door.name for door in smtp), _INJECT)
     for number in range(receivers):
         receive = _pack(_receive(config, users, tls, receivers, takes_drops=number == 0))
@@ -150,7 +155,7 @@ def make_plan(config: Config, processors: int) -> Plan:
     state = (queue_folder(config), spool_folder(config), mail_root(config), guard_folder(config))
     return Plan(
         parts=tuple(parts),
-        doors=(*inner, Door(_INJECT, Unix(inject_socket(config))), *smtp),
+        doors=(*inner, Door(_INJECT, Unix(inject_socket(config))), *smtp, *pop3),
         privileges=privileges,
         grace_s=config.stop.grace,
         log_as_json=config.log.format == "json",
@@ -183,8 +188,21 @@ def _inner_doors(config: Config) -> tuple[Door, ...]:
         "workers": "local.workers",
         **(GUARD_DOORS if is_guarded(config) else {}),
         **{role: role for role in logins.roles(config)},
+        **({MAILBOXES: "local.mailboxes"} if needs_pop3(config) else {}),
     }
     return tuple(Door(name, Unix(os.path.join(config.paths.run, file))) for name, file in paths.items())
+
+
+def _door(listen: Listen) -> Door:
+    return Door(f"{listen.service} {listen.address}", parse_listen(listen.address))
+
+
+def _local_doors(config: Config) -> tuple[str, ...]:
+    return ("lookup", "workers", *((MAILBOXES,) if needs_pop3(config) else ()))
+
+
+def _guard_door(config: Config) -> str:
+    return os.path.join(config.paths.run, GUARD_DOOR) if is_guarded(config) else ""
 
 
 def _numbered(role: str, number: int, count: int) -> str:
@@ -230,7 +248,7 @@ def _receive(
         inject_size_bytes=injected_size_bytes(config),
         trusted_users=_trusted(config, users),
         drop=drop_folder(config) if takes_drops else "",
-        guard=os.path.join(config.paths.run, GUARD_DOOR) if is_guarded(config) else "",
+        guard=_guard_door(config),
         limits=session_limits(config),
         writable=(spool_folder(config), drop_folder(config)),
         mechanisms=logins.mechanisms(config),
@@ -291,6 +309,7 @@ def _local(config: Config, users: _Users) -> LocalSettings:
         qmail_home=config.qmail.home,
         lookup_users=tuple({users.uid("receive"), users.uid("queue")}),
         worker_users=(users.uid("queue"),),
+        opener_users=opener_users(config, users.uid),
         pass_key=_pass_key(),
     )
 

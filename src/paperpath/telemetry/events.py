@@ -249,6 +249,38 @@ class LoginFailed(Event, frozen=True):
     duration_s: float
 
 
+class MailboxClosed(Event, frozen=True):
+    """The one line of a session that fetched mail, or tried to."""
+
+    name: ClassVar[str] = "mailbox.closed"
+    service: str
+    peer: str
+    account: str | None
+    messages: int
+    """In the mailbox when it was opened."""
+    retrieved: int
+    removed: int
+    """Marked in a session that ended as it should; those that could not be removed have a line of their own."""
+    bytes_in: int
+    bytes_out: int
+    duration_s: float
+    result: str
+    """``quit``, ``closed``, ``timeout``, ``failed logins``, ``refused``, ``stopping``, ``error`` …"""
+    reason: str | None = None
+    tls: str | None = None
+    """Version of TLS; left out in clear text."""
+
+
+class MailboxTrouble(Event, frozen=True):
+    """A mailbox, or a message in it, could not be opened, read or changed for the session that wanted it."""
+
+    name: ClassVar[str] = "mailbox.trouble"
+    level: ClassVar[Level] = "warning"
+    advice: ClassVar[str] = "Nothing is lost: what was to be removed is still there. Mend what the reason names."
+    account: str
+    reason: str
+
+
 class SenderReplaced(Event, frozen=True):
     """A program of this host asked for an envelope sender that its user may not have, and got the user's address."""
 

@@ -26,11 +26,14 @@ ALLOWED = {
     "paperpath.config.users",  # whose an address is
     "paperpath.local",
     "paperpath.local.__main__",
+    "paperpath.local.doorkeeper",
     "paperpath.local.lookup",
     "paperpath.local.main",
+    "paperpath.local.readers",
     "paperpath.local.workers",
     "paperpath.process",
     "paperpath.process.child",
+    "paperpath.process.passes",  # who may have a mailbox opened
     "paperpath.process.settings",
     "paperpath.system",
     "paperpath.system.channel",
@@ -48,6 +51,7 @@ ALLOWED = {
     "paperpath.wire",
     "paperpath.wire.accounts",
     "paperpath.wire.frame",
+    "paperpath.wire.mailbox",
     "paperpath.wire.supervision",
     "paperpath.wire.tls",  # a type in process.settings
 }

@@ -8,10 +8,11 @@ LOADED = {
     "base": {"address", "dates", "domains", "limits", "text"},
     "config": {
         "certificates", "check", "control", "endpoints", "fields", "identities", "load", "logins", "names", "places",
-        "problems", "program_values", "qmail", "routing", "schema", "schema_auth", "schema_tls", "section",
+        "problems", "program_values", "qmail", "routing", "schema", "schema_auth",
+        "schema_pop3", "schema_tls", "section",
     },
     "process": {"child", "passes", "settings"},
-    "supervise": {"child", "guarding", "logins", "main", "plan"},
+    "supervise": {"child", "guarding", "logins", "mailboxes", "main", "plan"},
     "system": {
         "chance", "channel", "clock", "confine", "dropped", "kernel", "listeners", "notify", "output", "privileges",
         "spawn", "users",

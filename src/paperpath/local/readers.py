@@ -1,0 +1,102 @@
+"""The readers that live now: at most one of a name that takes new mailboxes, ``_LIVING_MOST`` in all."""
+
+import asyncio
+import signal
+import socket
+from dataclasses import dataclass
+
+from paperpath.local.lookup import CannotTell, Identity
+from paperpath.local.workers import whom
+from paperpath.system.channel import Channel
+from paperpath.system.spawn import Process, spawn
+from paperpath.telemetry.events import ProcessEnded
+from paperpath.telemetry.log import Log
+from paperpath.wire.mailbox import Admit, FromReader, Idle
+
+_LIVING_MOST = 64
+"""Each is an interpreter of its own, some 20 MB; the mailboxes of `paperpath account` share one."""
+_FRAME_MOST_BYTES = 4096
+_MODULE = "paperpath.local.reader_main"
+
+
+@dataclass(slots=True)
+class _Living:
+    """One reader."""
+
+    process: Process
+    channel: Channel
+    ended: "asyncio.Future[None]"
+    admitted: int = 0
+
+
+class Readers:
+    """Starts, counts, lets go and reaps them."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._taking: dict[str, _Living] = {}
+        self._processes: list[_Living] = []
+
+    def admit(self, name: str, identity: Identity, home: str) -> socket.socket:
+        """Return an end of a conversation with the mailbox in ``home``.  Raises CannotTell."""
+        reader = self._taking.get(name)
+        if reader is None or reader.channel.closed:
+            reader = self._taking[name] = self._start(name, identity)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            reader.channel.send(Admit(home), theirs.fileno())
+        reader.admitted += 1
+        return ours
+
+    async def end(self, grace_s: float) -> None:
+        """Let all go, which then end with their last mailbox; kill those that outlast the grace."""
+        for reader in self._processes:
+            reader.channel.flush()
+            reader.channel.close()
+        living = [reader.ended for reader in self._processes]
+        if living:
+            await asyncio.wait(living, timeout=grace_s)
+        for reader in list(self._processes):
+            reader.process.send_signal(signal.SIGKILL)
+        if self._processes:
+            await asyncio.wait([reader.ended for reader in self._processes])
+
+    def _start(self, name: str, identity: Identity) -> _Living:
+        if len(self._processes) >= _LIVING_MOST:
+            raise CannotTell("too many readers")
+        ours, theirs = socket.socketpair()
+        with theirs:
+            form = "json" if self._log.as_json else "logfmt"
+            arguments = [str(theirs.fileno()), identity.folder, identity.user, form]
+            try:
+                process = spawn(_MODULE, arguments, [theirs.fileno()], whom(identity), {})
+            except OSError as error:
+                ours.close()
+                raise CannotTell(f"the reader could not be started: {error.strerror or error}") from error
+        loop = asyncio.get_running_loop()
+        channel = Channel(
+            ours,
+            FromReader,
+            lambda frame, _: self._idle(reader, frame),
+            lambda _: None,
+            frame_most_bytes=_FRAME_MOST_BYTES,
+        )
+        reader = _Living(process, channel, loop.create_future())
+        self._processes.append(reader)
+        loop.add_reader(process.pidfd, self._ended, name, reader)
+        return reader
+
+    def _idle(self, reader: _Living, frame: Idle) -> None:
+        # One that was given a mailbox meanwhile will say so again.
+        if frame.admitted == reader.admitted:
+            reader.channel.close()
+
+    def _ended(self, name: str, reader: _Living) -> None:
+        asyncio.get_running_loop().remove_reader(reader.process.pidfd)
+        self._processes.remove(reader)
+        reader.channel.close()
+        status = reader.process.poll()
+        reader.ended.set_result(None)
+        if status:
+            how = f"exit {status}" if status > 0 else signal.Signals(-status).name
+            self._log.emit(ProcessEnded(role=f"mailbox reader {name}", pid=reader.process.pid, how=how, restart_s=0.0))

@@ -1,0 +1,73 @@
+"""What the sessions of the process share: settings, what clients are offered, `auth`, `local`, `guard`, the log."""
+
+import ipaddress
+import os
+from functools import lru_cache
+
+from paperpath.base.networks import networks_of, parse_address
+from paperpath.pop3.mailboxes import Mailboxes
+from paperpath.process.guard import Guard
+from paperpath.process.logins import Logins
+from paperpath.process.settings import Pop3Settings
+from paperpath.protocol.pop3 import Pop3Config
+from paperpath.system.chance import random_bytes
+from paperpath.system.clock import now_microseconds
+from paperpath.telemetry.log import Log
+
+_PEERS_REMEMBERED = 10_000
+_TIMESTAMP_BYTES = 8
+_APOP = "APOP"
+_PLAIN = "PLAIN"
+_BINDING = "-PLUS"
+_SHOWING = frozenset({_PLAIN, "LOGIN", "OAUTHBEARER", "XOAUTH2"})
+"""Mechanisms that show a listener what one logs in with."""
+
+
+class Service:
+    """Shared by all sessions; replaced as a whole when the settings change, so that a session sees one set only."""
+
+    def __init__(self, settings: Pop3Settings, logins: Logins, mailboxes: Mailboxes, guard: Guard, log: Log) -> None:
+        self.settings = settings
+        self.logins, self.mailboxes, self.guard, self.log = logins, mailboxes, guard, log
+        self.hostname = settings.hostname.encode()
+        self.network_of = lru_cache(maxsize=_PEERS_REMEMBERED)(_network_of)
+
+    def is_protected(self, peer: str, *, tls: bool) -> bool:
+        """Tell whether nobody can listen: there is TLS, or the client is on this host and that is to be enough."""
+        return tls or (self.settings.plain_in_clear == "loopback" and _is_loopback(peer))
+
+    def config(self, *, protected: bool, tls: bool, binds: bool) -> Pop3Config:
+        """Return what a session offers; ``binds``: the TLS channel has something to bind a login to."""
+        mechanisms = self.settings.mechanisms
+        offered = [
+            name
+            for name in mechanisms
+            if name != _APOP and (protected or name not in _SHOWING) and (binds or not name.endswith(_BINDING))
+        ]
+        return Pop3Config(
+            hostname=self.hostname,
+            timestamp=self._timestamp() if _APOP in mechanisms else b"",
+            passwords=protected and _PLAIN in mechanisms,
+            mechanisms=tuple(offered),
+            stls=not tls and self.settings.tls is not None,
+        )
+
+    def _timestamp(self) -> bytes:
+        """Return the greeting's timestamp (RFC 1939 7): never the same twice, and nobody knows the next."""
+        chance = random_bytes(_TIMESTAMP_BYTES).hex()
+        return f"<{os.getpid()}.{now_microseconds()}.{chance}@".encode() + self.hostname + b">"
+
+
+def _network_of(peer: str) -> str:
+    """Return what the sessions of an address are counted by."""
+    try:
+        return networks_of(parse_address(peer)).near
+    except ValueError:
+        return peer
+
+
+def _is_loopback(peer: str) -> bool:
+    try:
+        return ipaddress.ip_address(peer).is_loopback
+    except ValueError:
+        return False

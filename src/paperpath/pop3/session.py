@@ -1,0 +1,279 @@
+"""One POP3 session: the shell around `protocol.pop3`.
+
+The machine says what comes next; `LoggingIn` and `Fetching` answer its questions; this has the connection.
+"""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from paperpath.base.text import describe
+from paperpath.pop3.fetching import LATER, Fetching
+from paperpath.pop3.login import LoggingIn, Peer
+from paperpath.pop3.mailboxes import Box
+from paperpath.pop3.service import Service
+from paperpath.pop3.sessions import STOPPING, Sessions
+from paperpath.protocol.pop3 import (
+    Closing,
+    ContentWanted,
+    Event,
+    LoginAbandoned,
+    LoginGiven,
+    PageWanted,
+    Pop3Config,
+    Pop3Session,
+    ResponseGiven,
+    UpdateWanted,
+)
+from paperpath.telemetry.events import MailboxClosed, MailboxTrouble, ProcessBroken
+from paperpath.wire.guard import Offence
+
+_BUFFERED_MOST_BYTES = 64 * 1024
+"""Pipelined input that waits behind an open question before reading stops."""
+LOGIN_WITHIN_S = 180.0
+"""From the connection to the mailbox: nobody who fetches mail needs longer, and a slot is not held by silence."""
+
+_BANNED = "[SYS/PERM] Connections from your address are not taken for a while"
+_TOO_MANY = "[SYS/TEMP] Too many sessions; try again later"
+
+
+class Session(asyncio.Protocol):
+    """One connection from its greeting to its end."""
+
+    __slots__ = (
+        "_bytes_out",
+        "_choked",
+        "_events",
+        "_fetching",
+        "_handling",
+        "_input_ended",
+        "_last_step",
+        "_login",
+        "_machine",
+        "_paused",
+        "_peer",
+        "_reason",
+        "_service",
+        "_service_name",
+        "_sessions",
+        "_started",
+        "_transport",
+        "result",
+    )
+
+    def __init__(self, service: Service, name: str, sessions: Sessions) -> None:
+        self._service, self._service_name, self._sessions = service, name, sessions
+        self._events: deque[Event] = deque()
+        self._handling = self._paused = self._choked = self._input_ended = False
+        self._bytes_out = 0
+        self._fetching: Fetching | None = None
+        self._reason: str | None = None
+        self.result = "closed"
+
+    # The connection
+
+    def connection_made(self, transport: Any) -> None:
+        """Greet, unless the client is not welcome."""
+        self._transport: asyncio.Transport = transport
+        self._started = self._last_step = self._sessions.time()
+        address = transport.get_extra_info("peername")
+        self._peer = address[0] if isinstance(address, tuple) else "local"
+        service = self._service
+        self._machine = Pop3Session(self._config())
+        self._login = LoggingIn(self, self._machine, service, self._opened)
+        ban = service.guard.banned(self._peer)
+        excess = None if ban else self._sessions.add(self, service.network_of(self._peer))
+        if ban is not None:
+            self._turn_away(_BANNED, ban)
+        elif excess is not None:
+            self._turn_away(_TOO_MANY, excess)
+        else:
+            self.flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the machine."""
+        machine = self._machine
+        self.go_on(machine.receive(data))
+        if machine.question is not None and machine.buffered_bytes > _BUFFERED_MOST_BYTES:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def pause_writing(self) -> None:
+        """The client does not read: read nothing more from it until it does."""
+        self._choked = True
+        self._transport.pause_reading()
+        if self._fetching is not None:
+            self._fetching.choke()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._choked = False
+        self._last_step = self._sessions.time()
+        if not self._paused and not self._transport.is_closing():
+            self._transport.resume_reading()
+        if self._fetching is not None:
+            self._fetching.unchoke()
+
+    def eof_received(self) -> bool:
+        """The client will send nothing more; True keeps the connection until what it asked is answered."""
+        self._input_ended = True
+        return self._machine.question is not None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Let go of everything, and write the session's one line."""
+        self._sessions.discard(self)
+        self._login.abandon()
+        if self._fetching is not None:
+            self._fetching.close()
+        machine = self._machine
+        self._service.log.emit(
+            MailboxClosed(
+                service=self._service_name,
+                peer=self._peer,
+                account=self._login.account or None,
+                messages=machine.messages,
+                retrieved=machine.retrieved,
+                removed=machine.deleted if self.result == "quit" else 0,
+                bytes_in=machine.bytes_in,
+                bytes_out=self._bytes_out,
+                duration_s=self._sessions.time() - self._started,
+                result=self.result,
+                reason=(self._reason or self._login.reason or None) if error is None else str(error),
+            )
+        )
+
+    @property
+    def deadline(self) -> float:
+        """When it is ended if it does not get on."""
+        if not self._machine.is_open:
+            return self._started + LOGIN_WITHIN_S
+        if self._machine.question is not None and not self._choked:
+            return float("inf")  # it is our turn, and that has limits of its own
+        return self._last_step + self._service.settings.timeout_s
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody is logged in, nor about to be."""
+        return not self._machine.is_open and self._machine.question is None
+
+    def end(self, text: str, reason: str) -> None:
+        """End it with these last words; the mailbox stays as it is."""
+        self.result = reason
+        within_message = isinstance(self._machine.question, ContentWanted)
+        self._login.abandon()
+        if self._fetching is not None:
+            self._fetching.close()
+        if self._choked or within_message:  # it would not read this, or take it for the message's
+            self._transport.abort()
+        self.go_on(self._machine.abort(text, reason))
+
+    def _turn_away(self, text: str, reason: str) -> None:
+        self._machine.take_output()  # instead of the greeting
+        self._reason = reason
+        self.end(text, "refused")
+
+    def _config(self) -> Pop3Config:
+        protected = self._service.is_protected(self._peer, tls=False)
+        return self._service.config(protected=protected, tls=False, binds=False)
+
+    # Events
+
+    def go_on(self, events: list[Event]) -> None:
+        """Handle events, in order; those that handling one brings come last."""
+        waiting = self._events
+        waiting.extend(events)
+        if self._handling:
+            return
+        self._handling = True
+        try:
+            while waiting:
+                event = waiting.popleft()
+                self._handle(event)
+        except Exception as error:  # a defect of ours ends this session, and nothing else
+            self._broken(error)
+        finally:
+            self._handling = False
+        self.flush()
+        if self._machine.question is None:
+            self._go_on_reading()
+
+    def flush(self) -> None:
+        """Write what the machine has said."""
+        output = self._machine.take_output()
+        if output:
+            self._last_step = self._sessions.time()
+            self._bytes_out += len(output)
+            if not self._transport.is_closing():
+                self._transport.write(output)
+
+    def trouble(self, reason: str) -> None:
+        """Log what is wrong with the mailbox."""
+        self._reason = reason
+        self._service.log.emit(MailboxTrouble(account=self._login.account, reason=reason))
+
+    def lost(self, reason: str) -> None:
+        """End it: the mailbox is not there any more, or a message broke off and must not look whole."""
+        self.trouble(reason)
+        self.end(LATER, "error")
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case LoginGiven():
+                secure = self._service.is_protected(self._peer, tls=False)
+                self._login.begin(event, Peer(self._service_name, self._peer, secure))
+            case ResponseGiven():
+                self._login.respond(event)
+            case LoginAbandoned():
+                self._login.abandon()
+            case Closing(reason):
+                self._closing(reason)
+            case PageWanted() | ContentWanted() | UpdateWanted():
+                self._fetch(event)
+            case _:
+                raise RuntimeError("TLS was not offered")
+
+    def _fetch(self, event: PageWanted | ContentWanted | UpdateWanted) -> None:
+        fetching = self._fetching
+        assert fetching is not None, "a question about a mailbox that is not open"
+        match event:
+            case PageWanted():
+                fetching.page(event)
+            case ContentWanted():
+                fetching.content(event)
+            case UpdateWanted():
+                fetching.update(event)
+
+    def _opened(self, box: Box) -> None:
+        self._fetching = Fetching(self, self._machine, box)
+        if self._choked:
+            self._fetching.choke()
+        self._reason = None
+        self.go_on(self._machine.opened(box.opened.messages, box.opened.octets))
+
+    def _closing(self, reason: str) -> None:
+        if self.result == "closed":
+            self.result = reason
+        if reason == "too many errors":
+            self._service.guard.report(self._peer, Offence.TOO_MANY_ERRORS, self._service_name)
+        self.flush()
+        self._transport.close()
+
+    def _broken(self, error: Exception) -> None:
+        self._service.log.emit(ProcessBroken(where="session", error=describe(error)))
+        self._events.clear()
+        self.result = "error"
+        self._machine.abort(LATER, "error")
+        self.flush()
+        self._transport.close()
+
+    def _go_on_reading(self) -> None:
+        if self._transport.is_closing():
+            return
+        if self._input_ended:
+            self._transport.close()
+        elif self._sessions.draining and self.is_idle:
+            self.end(STOPPING, "stopping")
+        elif self._paused:
+            self._paused = False
+            if not self._choked:
+                self._transport.resume_reading()

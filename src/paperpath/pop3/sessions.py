@@ -1,0 +1,82 @@
+"""The open sessions of the process: counted, and ended when it is time."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+
+class OpenSession(Protocol):
+    """What is asked of a session while it is open."""
+
+    @property
+    def deadline(self) -> float:
+        """When it is ended, in the loop's time, if it does not get on."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody is logged in: ending it now would interrupt nothing."""
+
+    def end(self, text: str, reason: str, /) -> None:
+        """End it with these last words."""
+
+
+STOPPING = "[SYS/TEMP] The service is stopping"
+TIMEOUT = "You were silent for too long"
+
+
+class Sessions:
+    """All of them."""
+
+    def __init__(self) -> None:
+        self.most = self.most_per_network = 0
+        self.draining = False
+        self.time: Callable[[], float] = asyncio.get_running_loop().time
+        self._open: dict[OpenSession, str] = {}
+        self._from: Counter[str] = Counter()
+        self._none_open = asyncio.Event()
+        self._none_open.set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, session: OpenSession, network: str) -> str | None:
+        """Count a session; return why it is one too many, None where it is not."""
+        if len(self._open) >= self.most:
+            return "too many sessions"
+        if self._from[network] >= self.most_per_network:
+            return "too many sessions from its network"
+        self._open[session] = network
+        self._from[network] += 1
+        self._none_open.clear()
+        return None
+
+    def discard(self, session: OpenSession) -> None:
+        """It ended."""
+        network = self._open.pop(session, None)
+        if network is not None:
+            self._from[network] -= 1
+            if not self._from[network]:
+                del self._from[network]
+        if not self._open:
+            self._none_open.set()
+
+    async def all_ended(self) -> None:
+        """Wait until none is open."""
+        await self._none_open.wait()
+
+    def end_late(self) -> None:
+        """End those whose time is over."""
+        now = self.time()
+        for session in [one for one in self._open if one.deadline < now]:
+            session.end(TIMEOUT, "timeout")
+
+    def end_idle(self) -> None:
+        """End those in which nobody is logged in."""
+        for session in [one for one in self._open if one.is_idle]:
+            session.end(STOPPING, "stopping")
+
+    def end_all(self) -> None:
+        """End all."""
+        for session in list(self._open):
+            session.end(STOPPING, "stopping")

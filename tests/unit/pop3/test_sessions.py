@@ -1,0 +1,153 @@
+"""Time: who is ended when, on a clock that the test turns."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from paperpath.pop3.service import Service
+from paperpath.pop3.session import LOGIN_WITHIN_S, Session
+from paperpath.pop3.sessions import Sessions
+from paperpath.protocol.pop3 import ContentWanted
+from paperpath.telemetry.log import Log
+from tests.unit.pop3.scene import pop3_settings
+
+
+class Transport:
+    """Takes what is written."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.closed = self.aborted = False
+
+    def get_extra_info(self, _name: str) -> Any:
+        return ("192.0.2.1", 4711)
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return self.closed or self.aborted
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class Nobody:
+    """In place of `auth`, `local` and `guard`: never answers."""
+
+    def begin(self, *_: Any, **__: Any) -> "Nobody":
+        return self
+
+    def abandon(self) -> None: ...
+
+    def withdraw(self, _ticket: int) -> None: ...
+
+    def banned(self, address: str) -> str | None:
+        return self.ban
+
+    def report(self, *_: Any) -> None: ...
+
+    ban: str | None = None
+
+
+class Stage:
+    """Sessions, and the clock."""
+
+    def __init__(self, tmp_path: Any) -> None:
+        self.now = 1000.0
+        self.lines: list[bytes] = []
+        self.sessions = Sessions()
+        self.sessions.time = lambda: self.now
+        self.sessions.most = self.sessions.most_per_network = 10
+        self.nobody = cast(Any, Nobody())
+        log = Log("pop3", self.lines.append, lambda: 0.0)
+        settings = pop3_settings(tmp_path, plain_in_clear="never", mechanisms=("SCRAM-SHA-256",))
+        self.service = Service(settings, self.nobody, self.nobody, self.nobody, log)
+
+    def begin(self) -> tuple[Session, Transport]:
+        session, transport = Session(self.service, "pop3", self.sessions), Transport()
+        session.connection_made(transport)
+        return session, transport
+
+    def sweep(self, later_s: float) -> None:
+        self.now += later_s
+        self.sessions.end_late()
+
+
+def logged_in(session: Session) -> None:
+    """Put the machine where a login would have."""
+    session.data_received(b"AUTH SCRAM-SHA-256\r\n")
+    session.go_on(session._machine.opened(1, 2))
+
+
+def test_who_does_not_log_in(tmp_path: Any) -> None:
+    async def play() -> None:
+        stage = Stage(tmp_path)
+        session, transport = stage.begin()
+        stage.sweep(LOGIN_WITHIN_S - 1)
+        session.data_received(b"NOOP\r\n")
+        assert not transport.is_closing()
+        stage.sweep(2)
+        assert transport.closed and transport.written.endswith(b"-ERR You were silent for too long\r\n")
+        session.connection_lost(None)
+        assert b"result=timeout" in stage.lines[-1] and len(stage.sessions) == 0
+
+    asyncio.run(play())
+
+
+def test_autologout(tmp_path: Any) -> None:
+    """RFC 1939 3: ten minutes from the last command."""
+
+    async def play() -> None:
+        stage = Stage(tmp_path)
+        session, transport = stage.begin()
+        logged_in(session)
+        stage.sweep(599)
+        session.data_received(b"NOOP\r\n")
+        stage.sweep(599)
+        assert not transport.is_closing()
+        stage.sweep(2)
+        assert transport.closed and session._machine.is_closed
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("choked", [False, True])
+def test_a_message_under_way(tmp_path: Any, choked: bool) -> None:
+    """While it is our turn nobody is late; a client that does not read is, and is not told in its message."""
+
+    async def play() -> None:
+        stage = Stage(tmp_path)
+        session, transport = stage.begin()
+        logged_in(session)
+        session._machine.question = ContentWanted(1)
+        session._machine.begin_content(2)
+        session.flush()
+        before = transport.written
+        if choked:
+            session.pause_writing()
+        stage.sweep(3600)
+        assert transport.aborted is choked
+        assert transport.written == before
+
+    asyncio.run(play())
+
+
+def test_banned(tmp_path: Any) -> None:
+    async def play() -> None:
+        stage = Stage(tmp_path)
+        stage.nobody.ban = "five failed logins"
+        session, transport = stage.begin()
+        assert transport.closed and transport.written.startswith(b"-ERR [SYS/PERM]") and len(stage.sessions) == 0
+        session.connection_lost(None)
+        assert b"five failed logins" in stage.lines[-1] and b"result=refused" in stage.lines[-1]
+
+    asyncio.run(play())
