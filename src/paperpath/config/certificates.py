@@ -18,7 +18,7 @@ def read_tls(tls: Tls) -> TlsSettings | None:
         return None
     return TlsSettings(
         pairs=tuple(
-            Pair(name=certificate, server_names=names, certificate=_read(certificate), key=_read(key))
+            Pair(name=certificate, server_names=names, certificate=read_pem(certificate), key=read_pem(key))
             for names, certificate, key in pairs_of(tls)
         ),
         minimum=tls.minimum,
@@ -47,7 +47,7 @@ def _state(file: str) -> tuple[str, int, int, int] | None:
     return file, now.st_ino, now.st_mtime_ns, now.st_size
 
 
-def _read(file: str) -> bytes:
+def read_pem(file: str) -> bytes:
     try:
         with open(file, "rb") as opened:
             data = opened.read(_FILE_MOST_BYTES + 1)

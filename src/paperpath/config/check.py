@@ -221,7 +221,12 @@ class Checker:
     def _remote(self, remote: Remote) -> Remote:
         if remote.resolver:
             self._try("remote.resolver", remote.resolver, _name_server, 'write "192.0.2.53" or "192.0.2.53:53"')
-        return msgspec.structs.replace(remote, helo=self._domain_or_none("remote.helo", remote.helo))
+        trusted = remote.trusted_certificates
+        return msgspec.structs.replace(
+            remote,
+            helo=self._domain_or_none("remote.helo", remote.helo),
+            trusted_certificates=self._absolute(trusted) if trusted else "",
+        )
 
     def _bounce(self, bounce: Bounce) -> Bounce:
         instead = 'write a local part such as "postmaster", or an address'

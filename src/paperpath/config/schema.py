@@ -419,6 +419,13 @@ class Remote(Section, frozen=True, kw_only=True):
         Literal["opportunistic", "never"],
         _about("STARTTLS where the peer offers it, without proof of identity; or not at all."),
     ] = "opportunistic"
+    trusted_certificates: Annotated[
+        str,
+        _about(
+            "PEM file of the authorities that must vouch for a server where the sender demands TLS (REQUIRETLS); empty "
+            "means those whom the system trusts."
+        ),
+    ] = ""
 
 
 class Bounce(Section, frozen=True, kw_only=True):

@@ -22,6 +22,8 @@ class Found:
 
     records: tuple[Record, ...]
     ttl_s: int
+    secure: bool = False
+    """A validating name server on this very host says that DNSSEC vouches for it (RFC 4035 3.2.3)."""
 
 
 @dataclass(frozen=True, slots=True)

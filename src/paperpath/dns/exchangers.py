@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from paperpath.dns.answers import Answer, Found, MxRecord, NoData, NoSuchName, TemporaryTrouble
@@ -35,6 +35,8 @@ class Hops:
     """At least one address, in the order to try them."""
 
     hops: tuple[Hop, ...]
+    secure: bool = False
+    """Whether DNSSEC vouches for the names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ async def find_exchangers(
     named = [record for record in records if record.name]
     shuffle(named)
     named.sort(key=lambda record: record.preference)
-    return await _addresses(resolver, named[:EXCHANGERS_MOST], ourselves)
+    found = await _addresses(resolver, named[:EXCHANGERS_MOST], ourselves)
+    return replace(found, secure=answer.secure) if isinstance(found, Hops) else found
 
 
 async def _implicit(resolver: LookUp, domain: str, ourselves: Ourselves) -> MailHosts:

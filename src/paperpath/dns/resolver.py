@@ -110,6 +110,7 @@ class Resolver:
     async def _ask(self, name: str, kind: str) -> Answer:
         try:
             query = dns.message.make_query(dns.name.from_text(name), kind, use_edns=0, payload=UDP_PAYLOAD_BYTES)
+            query.flags |= dns.flags.AD  # RFC 6840 5.7: tell us whether you have validated it
         except dns.exception.DNSException:
             return NoSuchName()  # no zone can hold such a name: a label is empty, or something is too long
         reason = "no name server is configured"
@@ -125,7 +126,7 @@ class Resolver:
                 except EOFError:
                     reason = f"name server {server[0]} ends the connection"
                 else:
-                    answer = _read(response, kind)
+                    answer = _read(response, is_near=_is_loopback(server[0]))
                     if not isinstance(answer, TemporaryTrouble):
                         return answer
                     reason = f"name server {server[0]}: {answer.reason}"
@@ -154,8 +155,18 @@ class Resolver:
         return response
 
 
-def _read(response: dns.message.Message, kind: str) -> Answer:
-    """Return what a response says.  Every code but NOERROR and NXDOMAIN means that this server does not know."""
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _read(response: dns.message.Message, *, is_near: bool) -> Answer:
+    """Return what a response says.  Every code but NOERROR and NXDOMAIN means that this server does not know.
+
+    Nobody vouches for what a name server says of DNSSEC over the network, only one that ``is_near`` is believed.
+    """
     code = response.rcode()
     if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         return TemporaryTrouble(dns.rcode.to_text(code))
@@ -168,7 +179,8 @@ def _read(response: dns.message.Message, kind: str) -> Answer:
         negative_ttl_s = min(chain.minimum_ttl, NEGATIVE_MOST_S)
         return NoSuchName(negative_ttl_s) if code == dns.rcode.NXDOMAIN else NoData(negative_ttl_s)
     records = tuple(_record(data) for data in list(chain.answer)[:RECORDS_MOST])
-    return Found(records, min(chain.minimum_ttl, POSITIVE_MOST_S))
+    secure = is_near and bool(response.flags & dns.flags.AD)
+    return Found(records, min(chain.minimum_ttl, POSITIVE_MOST_S), secure)
 
 
 def _record(data: object) -> Record:

@@ -229,6 +229,8 @@ class RemoteSettings(Common, frozen=True, kw_only=True):
     resolver: str
     port: int
     tls: str
+    trusted_certificates: str = ""
+    """PEM of who vouches for servers that must prove who they are; empty: those whom the system trusts."""
     connections_most: int
     """Connections open at once, of this process alone."""
     routing: RoutingTable

@@ -51,14 +51,14 @@ class SmtpClient:
     """One connection.  ``host`` is the server's name as outcomes show it."""
 
     __slots__ = (
-        "_accepted", "_again", "_capabilities", "_helo", "_host", "_mail", "_mails", "_needs_reset", "_outcomes",
+        "_accepted", "_again", "_capabilities", "_helo", "_mail", "_mails", "_needs_reset", "_outcomes",
         "_output", "_rcpt_at", "_rcpts", "_reader", "_replies", "_round", "_secure", "_takes", "_transaction",
-        "_want_tls", "phase", "steps",
+        "_want_tls", "host", "phase", "steps",
     )  # fmt: skip
 
     def __init__(self, helo: str, host: str, *, want_tls: bool) -> None:
         self._helo = helo.encode()
-        self._host = host
+        self.host = host
         self._want_tls = want_tls
         self._reader = ReplyReader()
         self._output: list[bytes] = []
@@ -84,6 +84,11 @@ class SmtpClient:
     def capabilities(self) -> Capabilities:
         """What the server offered last."""
         return self._capabilities
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether TLS is in use."""
+        return self._secure
 
     @property
     def is_exhausted(self) -> bool:
@@ -184,7 +189,7 @@ class SmtpClient:
         """The connection is over; what is undecided is deferred."""
         phase, self.phase = self.phase, Phase.CLOSED
         self._output.clear()
-        deferred = Deferred(why, self._host, code)
+        deferred = Deferred(why, self.host, code)
         if phase in HANDSHAKE:
             events.append(Refused(deferred))
         elif phase in TRANSACTION:
@@ -285,12 +290,12 @@ class SmtpClient:
         offered = self._capabilities
         found = obstacle(transaction, offered, secure=self._secure)
         if found is not None:
-            return Failed(found[0], self._host, found[1])
+            return Failed(found[0], self.host, found[1])
         if utf8 and not offered.smtputf8:
-            return Failed("the server does not take internationalized mail", self._host, _NOT_ASCII)
+            return Failed("the server does not take internationalized mail", self.host, _NOT_ASCII)
         if 0 < offered.size_most < transaction.size:
             text = f"the message has {transaction.size} bytes and the server takes {offered.size_most}"
-            return Failed(text, self._host, _TOO_BIG)
+            return Failed(text, self.host, _TOO_BIG)
         return None
 
     def _start_round(self) -> None:
@@ -399,7 +404,7 @@ class SmtpClient:
             return
         self._needs_reset = False
         if reply.kind == 2:
-            self._settle(self._accepted, Delivered(reply.text(), self._host, reply.enhanced() or "0.0", *self._takes))
+            self._settle(self._accepted, Delivered(reply.text(), self.host, reply.enhanced() or "0.0", *self._takes))
         else:
             self._settle(self._accepted, self._refusal(reply, " (in reply to the end of data)"))
         self._next_round(events)
@@ -417,7 +422,7 @@ class SmtpClient:
 
     def _refusal(self, reply: PeerReply, note: str, *, temporary: bool = False) -> Deferred | Failed:
         make = Failed if reply.kind == 5 and not temporary else Deferred
-        return make(reply.text(note), self._host, reply.enhanced() or "0.0")
+        return make(reply.text(note), self.host, reply.enhanced() or "0.0")
 
     def _next_round(self, events: list[Event]) -> None:
         """This transaction is over: recipients that were one too many go again, else all have their outcome."""

@@ -77,6 +77,8 @@ class Connection(asyncio.Protocol):
         self.leaving = False
         """Whether goodbye was said."""
         self.tls_failure = ""
+        self.is_impostor = False
+        """TLS failed because the certificate does not prove that this is the server we want."""
         self.deadline = 0.0
         self.opened: asyncio.Future[Deferred | None] = self._loop.create_future()
         self._touch()
@@ -87,6 +89,21 @@ class Connection(asyncio.Protocol):
         client = self._client
         is_ready = client.phase is Phase.READY and not client.is_exhausted
         return is_ready and self.transactions < TRANSACTIONS_MOST and not self._closed
+
+    @property
+    def host(self) -> str:
+        """The server's name as outcomes show it."""
+        return self._client.host
+
+    @property
+    def promises_tls(self) -> bool:
+        """Whether TLS is in use, and the server passes nothing on without it that must not be (RFC 8689 2)."""
+        return self.is_secure and self._client.capabilities.require_tls
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether TLS is in use."""
+        return self._client.is_secure
 
     def deliver(self, delivery: Delivery) -> None:
         """Start a transaction on a usable connection."""
@@ -255,6 +272,7 @@ class Connection(asyncio.Protocol):
                 ssl_shutdown_timeout=_TLS_SHUTDOWN_S,
             )
         except (OSError, ValueError) as error:
+            self.is_impostor = isinstance(error, ssl.SSLCertVerificationError)
             self._tls_failed(one_line(str(error) or type(error).__name__, 200))
             return
         if upgraded is None or self._closed:

@@ -9,6 +9,9 @@ from paperpath.protocol.smtp_client_events import Transaction
 from paperpath.system.clock import now
 from paperpath.wire.delivery import Job, Report, Result, Target
 
+TLS_REQUIRED = "tls! "
+"""Begins the key of what goes only over TLS that is proven; no domain and no route does."""
+
 BLOCK_BYTES = 128 * 1024
 """Read and sent at a time: large enough that calls do not matter, small enough to hold one a connection."""
 
@@ -36,8 +39,14 @@ class Delivery:
 
     @property
     def key(self) -> str:
-        """What connections may be shared by: the fixed next hop, else the domain."""
-        return self.job.route or self.job.destination
+        """What connections may be shared by: the fixed next hop, else the domain; and whether TLS must be proven."""
+        place = self.job.route or self.job.destination
+        return TLS_REQUIRED + place if self._is_tls_required else place
+
+    @property
+    def _is_tls_required(self) -> bool:
+        """RFC 8689 4.2.1, 5: a report on such a message is no reason to lose the report."""
+        return self.job.terms is not None and self.job.terms.require_tls and bool(self.job.sender)
 
     def transaction(self) -> Transaction:
         """Return what to send."""

@@ -30,14 +30,16 @@ from paperpath.dns.resolver import Resolver
 from paperpath.process.settings import RemoteSettings
 from paperpath.protocol.smtp_client import SmtpClient
 from paperpath.remote.connection import Connection, Owner
+from paperpath.remote.delivery import TLS_REQUIRED
 from paperpath.remote.memory import AddressMemory
-from paperpath.remote.tls import opportunistic_context, server_name
+from paperpath.remote.tls import opportunistic_context, proving_context, server_name
 from paperpath.system.addresses import is_own_address
 from paperpath.telemetry.events import TlsFailed
 from paperpath.telemetry.log import Log
 
 _SMTP_PORT = 25
 _LOCALHOST = ("::1", "127.0.0.1")
+_NOT_PROVEN = Failed("the message must travel under TLS, and nothing proves which its mail hosts are", code="7.10")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,9 @@ class Goal:
 
     hops: tuple[Hop, ...]
     port: int
+    proven: frozenset[str]
+    """Names among the hops that are certain to be the destination's: our own settings or DNSSEC say so, or it is the
+    destination's own name.  A certificate for any other proves nothing."""
 
 
 class Reach:
@@ -67,15 +72,19 @@ class Reach:
         self._owner = owner
         self._register = register
         self._context = opportunistic_context()
+        # Those of the system take a while to read, and most hosts never need them.
+        self._proving = proving_context(settings.trusted_certificates) if settings.trusted_certificates else None
         # On another port than 25 of this machine is somebody else: a filter, or a test.
         is_own = is_own_address if settings.port == _SMTP_PORT else _never
         self._ourselves = Ourselves(settings.hostname.lower(), is_own)
 
     async def open(self, key: str) -> Connection | Deferred | Failed:
         """Return a connection that is ready, or what its absence means for the mail that wanted it."""
-        goal = await self._goal(key)
+        goal = await self._goal(key.removeprefix(TLS_REQUIRED))
         if not isinstance(goal, Goal):
             return goal
+        if key.startswith(TLS_REQUIRED):
+            return await self._open_proven(key, goal)
         trouble = Deferred("every address timed out a short while ago", code="4.1")
         for hop in goal.hops:
             if self._memory.skips(hop.address, self._now()):
@@ -90,9 +99,55 @@ class Reach:
         if "://" in key:
             endpoint = parse_route(key)
             found = await self._host(endpoint.host)
-            return Goal(found.hops, endpoint.port) if isinstance(found, Hops) else _no_fixed_hop(endpoint.host, found)
+            if not isinstance(found, Hops):
+                return _no_fixed_hop(endpoint.host, found)
+            return Goal(found.hops, endpoint.port, frozenset(hop.name for hop in found.hops))
         found = await self._domain(key)
-        return Goal(found.hops, self._settings.port) if isinstance(found, Hops) else _no_hops(key, found)
+        if not isinstance(found, Hops):
+            return _no_hops(key, found)
+        proven = frozenset(hop.name for hop in found.hops if found.secure or hop.name.lower() in (key, _literal(key)))
+        return Goal(found.hops, self._settings.port, proven)
+
+    async def _open_proven(self, key: str, goal: Goal) -> Connection | Deferred | Failed:
+        """Find a server that proves who it is and promises TLS further on (RFC 8689 4.2.1); else say why there is none.
+
+        A server that only cannot be reached now may be the one, so it is waited for.
+        """
+        certain: Failed | None = None
+        trouble: Deferred | None = None
+        for hop in goal.hops:
+            if self._memory.skips(hop.address, self._now()):
+                trouble = Deferred("an address timed out a short while ago", code="4.1")
+                continue
+            found = await self._try_proven(key, hop, goal)
+            if isinstance(found, Connection):
+                return found
+            if isinstance(found, Failed):
+                certain = found
+            else:
+                trouble = found
+        assert trouble is not None or certain is not None
+        return trouble or certain or _NOT_PROVEN
+
+    async def _try_proven(self, key: str, hop: Hop, goal: Goal) -> Connection | Deferred | Failed:
+        if self._settings.tls == "never":
+            return Failed("the message must travel under TLS, which this host is set not to use", code="7.10")
+        if hop.name not in goal.proven:
+            return _NOT_PROVEN
+        connection = await self._connect(key, hop, goal.port, want_tls=True, proven=True)
+        if isinstance(connection, Deferred):
+            return connection
+        refused = await connection.opened
+        if refused is not None:
+            if connection.is_impostor:
+                return Failed(f"the server does not prove who it is: {connection.tls_failure}", refused.host, "7.10")
+            return refused
+        if connection.promises_tls:
+            return connection
+        connection.quit()
+        if connection.is_secure:
+            return Failed("the server does not promise TLS for the rest of the way", connection.host, "7.30")
+        return Failed("the message must travel under TLS, and the server offers none", connection.host, "7.10")
 
     async def _host(self, host: str) -> MailHosts:
         """A fixed next hop: only addresses count, no exchangers (reference 12.4)."""
@@ -134,12 +189,16 @@ class Reach:
             self._memory.note_bad_tls(hop.address, self._now())
             plain = True
 
-    async def _connect(self, key: str, hop: Hop, port: int, *, want_tls: bool) -> Connection | Deferred:
+    async def _connect(
+        self, key: str, hop: Hop, port: int, *, want_tls: bool, proven: bool = False
+    ) -> Connection | Deferred:
         host = f"[{hop.address}]" if hop.name == hop.address else f"{hop.name} ({hop.address})"
         client = SmtpClient(self._settings.helo, host, want_tls=want_tls)
-        connection = Connection(
-            key, client, self._context, server_name(hop.name), self._owner, self._settings.timeout_s
-        )
+        context, name = self._context, server_name(hop.name)
+        if proven:
+            self._proving = self._proving or proving_context("")
+            context, name = self._proving, hop.name.removesuffix(".")
+        connection = Connection(key, client, context, name, self._owner, self._settings.timeout_s)
         try:
             async with asyncio.timeout(self._settings.connect_timeout_s):
                 await asyncio.get_running_loop().create_connection(lambda: connection, hop.address, port)

@@ -6,7 +6,7 @@ from functools import cache
 
 import msgspec
 
-from paperpath.config.certificates import read_tls
+from paperpath.config.certificates import read_pem, read_tls
 from paperpath.config.control import Control
 from paperpath.config.endpoints import Tcp, Unix, parse_listen
 from paperpath.config.identities import MAIL_USER, PROCESS_USERS
@@ -331,6 +331,14 @@ def _completion(config: Config) -> tuple[bytes, bytes, bytes]:
         raise PlanError(f"{error.filename}: {error.strerror}") from None
 
 
+def _authorities(file: str) -> str:
+    """Return the text of a file of certificates, if there is one.  Raises PlanError."""
+    try:
+        return read_pem(file).decode("ascii") if file else ""
+    except ValueError as error:
+        raise PlanError(f"[remote] trusted_certificates: {error}") from None
+
+
 def _remote(config: Config) -> RemoteSettings:
     return RemoteSettings(
         hostname=config.hostname,
@@ -342,6 +350,7 @@ def _remote(config: Config) -> RemoteSettings:
         resolver=config.remote.resolver,
         port=config.remote.port,
         tls=config.remote.tls,
+        trusted_certificates=_authorities(config.remote.trusted_certificates),
         connections_most=max(1, config.queue.remote_concurrency + _FILES_SPARE),
         routing=routing_table(config),
     )

@@ -25,6 +25,8 @@ class NameServer:
 
     zone: dict[tuple[str, str], list[str]]
     failing: set[str] = field(default_factory=set)
+    secure: set[str] = field(default_factory=set)
+    """Names that it says DNSSEC vouches for."""
     truncate: bool = False
     mangle: Mangle = lambda data: data
     ttl_s: int = 300
@@ -76,6 +78,8 @@ class NameServer:
         self.questions.append((name, kind))
         response = dns.message.make_response(query)
         response.flags |= dns.flags.RA
+        if name in self.secure and query.flags & dns.flags.AD:
+            response.flags |= dns.flags.AD
         if name in self.failing:
             response.set_rcode(dns.rcode.SERVFAIL)
         elif truncate:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+import dns.message
 import pytest
 
 from paperpath.dns import resolver as module
@@ -39,6 +40,23 @@ async def test_records_are_typed() -> None:
         answer = await resolver_of(server).look_up("D.test", "MX")
         assert isinstance(answer, Found) and answer.ttl_s == 300
         assert set(answer.records) == {MxRecord(10, "mx1.d.test"), MxRecord(20, "mx2.d.test")}
+
+
+async def test_what_dnssec_vouches_for_is_known_from_a_server_on_this_host() -> None:
+    async with NameServer(ZONE, secure={"d.test"}) as server:
+        answer = await resolver_of(server).look_up("d.test", "MX")
+        assert isinstance(answer, Found) and answer.secure
+        other = await resolver_of(server).look_up("v4.test", "A")
+        assert isinstance(other, Found) and not other.secure
+
+
+@pytest.mark.parametrize("address", ["192.0.2.53", "2001:db8::53", "name.test", "::ffff:192.0.2.1"])
+def test_a_server_across_the_network_is_not_believed(address: str) -> None:
+    assert not module._is_loopback(address)
+    response = dns.message.from_text("id 1\nflags QR AD\n;QUESTION\na.test. IN A\n;ANSWER\na.test. 60 IN A 192.0.2.1")
+    for is_near in (True, False):
+        answer = module._read(response, is_near=is_near)
+        assert isinstance(answer, Found) and answer.secure is is_near
 
 
 async def test_addresses_of_both_families_come_together_ipv6_first() -> None:

@@ -247,3 +247,13 @@ def test_a_client_secret_that_cannot_be_read_is_told() -> None:
     more = SUBMISSION + '[oauth]\nintrospection = "https://i.test/"\nclient_secret_file = "/nonexistent"\n'
     with pytest.raises(PlanError, match="client_secret_file: /nonexistent"):
         plan_of(more)
+
+
+def test_who_vouches_for_other_servers_is_told_to_remote_as_text(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text("-- certificates --\n")
+    lines = f'[remote]\ntrusted_certificates = "{file}"\n'
+    assert decoded(plan_of(lines), "remote", RemoteSettings).trusted_certificates == "-- certificates --\n"
+    file.unlink()
+    with pytest.raises(PlanError, match=r"\[remote\] trusted_certificates: .*ca\.pem: cannot be read: No such file"):
+        plan_of(lines)
