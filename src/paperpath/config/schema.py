@@ -180,7 +180,7 @@ class Receive(Section, frozen=True, kw_only=True):
 
 
 class Limits(Section, frozen=True, kw_only=True):
-    """How much one client may have of this server.  Relay networks are bound by ``commands`` alone."""
+    """How much one client may have of this server; relay networks are bound by timeouts and ``throughput`` alone."""
 
     sessions_per_network: Annotated[
         int,
@@ -218,17 +218,17 @@ class Limits(Section, frozen=True, kw_only=True):
         Meta(ge=0, le=1_000_000),
         _about(
             "Connections of one stranger's address (of IPv6, of one /64) in any minute; 0: any number.",
-            reason="qmail's 20 senders at once, a connection a message, stay below it",
+            reason="fifty a second: more than one server needs, even if it connects for each message",
         ),
-    ] = 600
+    ] = 3000
     messages_per_minute: Annotated[
         int,
         Meta(ge=0, le=1_000_000),
         _about(
             "Messages of one stranger's address in any minute; 0: any number.",
-            reason="twenty a second is a large provider's peak from one of its many servers",
+            reason="a message a connection",
         ),
-    ] = 1200
+    ] = 3000
     recipients_per_minute: Annotated[
         int,
         Meta(ge=0, le=10_000_000),

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from paperpath.base.networks import Networks
 from paperpath.process.answers import pass_on
 from paperpath.process.bans import BanTable
 from paperpath.process.link import Link
@@ -104,33 +103,29 @@ class Guard:
         """Return how many sessions of a network other processes have, as far as that comes near a limit."""
         return self._elsewhere.get(network, 0) if self._elsewhere else 0
 
-    def opened(self, networks: Networks) -> None:
-        """A session with a stranger began."""
-        near = networks.near
-        self._held[near] = self._held.get(near, 0) + 1
-        self._count(near).connections += 1
+    def opened(self, network: str) -> None:
+        """A session with a stranger began, from this address or IPv6 /64."""
+        self._held[network] = self._held.get(network, 0) + 1
+        self._count(network).connections += 1
 
-    def closed(self, networks: Networks) -> None:
+    def closed(self, network: str) -> None:
         """It ended."""
-        near = networks.near
-        left = self._held.get(near, 0) - 1
+        left = self._held.get(network, 0) - 1
         if left > 0:
-            self._held[near] = left
+            self._held[network] = left
         else:
-            self._held.pop(near, None)
-        self._count(near)
+            self._held.pop(network, None)
+        self._count(network)
 
-    def turned_away(self, networks: Networks) -> None:
+    def turned_away(self, network: str) -> None:
         """A connection was refused because of a ban."""
-        self._count(networks.near).turned_away += 1
+        self._count(network).turned_away += 1
 
-    def took_recipient(self, networks: Networks) -> None:
-        """A recipient of a stranger's was accepted."""
-        self._count(networks.near).recipients += 1
-
-    def took_message(self, networks: Networks) -> None:
-        """A message of a stranger's was accepted."""
-        self._count(networks.near).messages += 1
+    def took(self, network: str, recipients: int) -> None:
+        """A stranger's message with so many recipients was accepted."""
+        counts = self._count(network)
+        counts.messages += 1
+        counts.recipients += recipients
 
     def report(self, address: str, offence: Offence, detail: str) -> None:
         """Tell of something that counts against an address; where `guard` is away it counts for nothing."""

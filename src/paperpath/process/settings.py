@@ -43,6 +43,11 @@ class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Of one account; 0: any number."""
     account_recipients_per_day: int = 2000
 
+    @property
+    def progress_bytes(self) -> int:
+        """Content that counts as getting on: less of it in ``content_timeout_s`` is too slow."""
+        return self.throughput * self.content_timeout_s
+
 
 class ReceiveSettings(Common, frozen=True, kw_only=True):
     """For `receive`."""

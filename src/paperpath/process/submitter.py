@@ -13,7 +13,7 @@ OnAnswer = Callable[[Accepted | NotAccepted], None]
 _QUEUE_BACK_WITHIN_S = 10.0
 """How long a message waits for a queue that is being started again, before its bringer is told to try later."""
 
-_UNSENT_MOST_BYTES = 64 * 1024 * 1024
+UNSENT_MOST_BYTES = 64 * 1024 * 1024
 """What may wait here for a queue that is away, or that takes nothing: beyond that, those who bring mail are told at
 once to try later.  Two of the largest frames."""
 
@@ -38,11 +38,26 @@ class Submitter:
         self._last_ticket += 1
         return self._last_ticket
 
+    @property
+    def last_ticket(self) -> int:
+        """The number of the last message."""
+        return self._last_ticket
+
+    @property
+    def oldest_ticket(self) -> int | None:
+        """The number of the message that has waited longest for its answer."""
+        return next(iter(self._open), None)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What waits here for the queue."""
+        return self._link.pending_bytes + self._waiting_bytes
+
     def submit(self, message: Submit, descriptor: int | None, on_answer: OnAnswer) -> None:
         """Hand over a message; ``on_answer`` is called once, perhaps before this returns.  The descriptor stays the
         caller's, who may close it afterwards."""
         ticket = message.ticket
-        if self._link.pending_bytes + self._waiting_bytes > _UNSENT_MOST_BYTES:
+        if self.unsent_bytes > UNSENT_MOST_BYTES:
             on_answer(NotAccepted(ticket, storage_full=False))
             return
         self._open[ticket] = on_answer

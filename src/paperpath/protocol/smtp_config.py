@@ -38,6 +38,8 @@ class ServerConfig:
     """Whether the client may say for whom it speaks (Postfix's XCLIENT)."""
     lmtp: bool = False
     """LMTP (RFC 2033): LHLO in the place of EHLO and HELO, and a reply for each recipient to the content."""
+    commands_most: int = 0
+    """Commands in a row that bring no message on before the session ends; 0: any number."""
     greeting: bytes = field(init=False, repr=False)
     helo_reply: bytes = field(init=False, repr=False)
     ehlo_reply: bytes = field(init=False, repr=False)

@@ -22,6 +22,7 @@ from paperpath.protocol.smtp_refusals import (
     BARE_LF_IN_COMMAND,
     LINE_TOO_LONG,
     R421_OUT_OF_STEP,
+    R421_TOO_MANY_COMMANDS,
     R421_TOO_MANY_ERRORS,
 )
 
@@ -48,6 +49,7 @@ class Conversation(ABC):
         "_events",
         "_faults",
         "_output",
+        "_pointless",
         "_skipped",
         "asked",
         "authenticated_at",
@@ -78,7 +80,7 @@ class Conversation(ABC):
         """Whether TLS is in use.  The shell says so, once it is."""
         self.authenticated_at = 0
         """When the client proved who it is, in seconds since the epoch; 0: it has not.  The shell says so."""
-        self._faults = 0
+        self._faults = self._pointless = 0
         self._buffer = b""
         self._at = 0
         self._output = [config.greeting]
@@ -131,7 +133,10 @@ class Conversation(ABC):
         elif line.find(b"\r") != len(line) - 2:
             self._refuse_and_close(BARE_CR_IN_COMMAND)
         else:
+            self._pointless += 1
             self._execute(line[:-2])
+            if self._pointless > self.config.commands_most > 0:
+                self._hang_up(R421_TOO_MANY_COMMANDS, "too many commands")
         return True
 
     def _keep_unfinished_line(self) -> None:

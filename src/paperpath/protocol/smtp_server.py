@@ -54,6 +54,7 @@ from paperpath.protocol.smtp_refusals import (
     NO_LMTP_RECIPIENTS,
     NO_RECIPIENTS,
     NOT_IMPLEMENTED,
+    OTHER_PROTOCOL,
     R214_HELP,
     R250_CHUNK,
     R250_FLUSHED,
@@ -293,7 +294,7 @@ class ServerSession(Conversation):
     def _recipient_answered(self, given: RecipientGiven, reply: Reply) -> None:
         self._output.append(reply.encode())
         if reply.is_positive:
-            self._faults = 0
+            self._faults = self._pointless = 0
             self.state = _RCPT
             if given.terms is not None:
                 self.recipient_terms[len(self.recipients)] = given.terms
@@ -380,7 +381,7 @@ class ServerSession(Conversation):
         self._output.append(reply.encode() * self._owed)
         self._clear_transaction()
         if reply.is_positive:
-            self._faults = 0
+            self._faults = self._pointless = 0
 
     # BDAT.
 
@@ -473,6 +474,14 @@ _IN_TRANSACTION: Final[dict[bytes, _Step]] = {
     b"XCLIENT": _refusing(IN_TRANSACTION),
 }
 
+
+def _other_protocol(session: ServerSession, argument: bytes) -> None:
+    session._refuse_and_close(OTHER_PROTOCOL)
+
+
+# A browser made to speak to us, or whoever looks for an open proxy: what follows are headers, and perhaps mail.
+_WEB: Final = dict.fromkeys((b"GET", b"HEAD", b"POST", b"PUT", b"OPTIONS", b"CONNECT"), _other_protocol)
+
 _ANYWHERE: Final[dict[bytes, _Step]] = {
     b"HELO": ServerSession._helo,
     b"EHLO": ServerSession._ehlo,
@@ -481,6 +490,7 @@ _ANYWHERE: Final[dict[bytes, _Step]] = {
     b"VRFY": _saying(R252_VRFY),
     b"HELP": _saying(R214_HELP),
     b"QUIT": ServerSession._quit,
+    **_WEB,
 }
 
 # State and command to what happens.  A command that is in no row is unknown.  MAIL needs no EHLO, as in qmail.

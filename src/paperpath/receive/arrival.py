@@ -1,13 +1,18 @@
-"""What happens to a connection before anything is said on it, whatever is spoken there."""
+"""What happens to a connection before anything is said on it, whatever is spoken there.
+
+Nothing here waits: a ban, a rate and the sessions of other processes are looked up in what `guard` pushed, and the rest
+this process counts.  Relay networks and users of this host are bound by nothing but the number of all sessions.
+"""
 
 import asyncio
 from typing import NamedTuple
 
 from paperpath.base.reply import Reply
 from paperpath.receive import replies
-from paperpath.receive.service import Service
+from paperpath.receive.service import Client, Service
 from paperpath.receive.sessions import OpenSession, Sessions
-from paperpath.telemetry.events import MessageRefused
+from paperpath.receive.standing import Rank, Standing
+from paperpath.receive.turned_away import Refused
 
 
 class Arrival(NamedTuple):
@@ -19,6 +24,7 @@ class Arrival(NamedTuple):
     """Whether it may send to everywhere."""
     refusal: Reply | None
     """Why it is turned away; None: it is counted as a session."""
+    standing: Standing
 
 
 RELAYS_ONLY = frozenset({"lmtp", "qmqp"})
@@ -29,28 +35,38 @@ def arrive(
     service: Service, name: str, sessions: Sessions, session: OpenSession, transport: asyncio.BaseTransport
 ) -> Arrival:
     """Look at who is at the other end, and count the session where it has a place."""
-    peer, (relay, network) = service.client_at(transport)
-    refusal = None
-    if name in RELAYS_ONLY and not relay:
-        refusal = replies.NOT_FOR_STRANGERS
-        _log_stranger(service, name, peer, refusal)
-    elif network and sessions.count_from(network) >= service.settings.sessions_per_address:
-        refusal = replies.TOO_MANY_FROM_ADDRESS
-    elif not sessions.add(session, network):
-        refusal = replies.TOO_MANY_SESSIONS
-    return Arrival(peer, relay, refusal)
+    peer, client = service.client_at(transport)
+    standing = Standing(service.guard, peer, client.network, client.wide, _rank(service, client))
+    refused = _judge(service, sessions, peer, client) if client.network else None
+    if refused is None and name in RELAYS_ONLY and not client.relay:
+        missing = "[relay] networks" if client.network else "[inject] trusted_users"
+        refused = Refused(replies.NOT_FOR_STRANGERS, f"{name} is for {missing}")
+    if refused is None and not sessions.add(session, standing):
+        refused = Refused(replies.TOO_MANY_SESSIONS, sessions.shortage)
+    if refused is not None:
+        sessions.turned_away.count(client.wide or "this host", peer, refused)
+    return Arrival(peer, client.relay, None if refused is None else refused.reply, standing)
 
 
-def _log_stranger(service: Service, name: str, peer: str, refusal: Reply) -> None:
-    where = "[inject] trusted_users" if peer.startswith("local ") else "[relay] networks"
-    service.log.emit(
-        MessageRefused(
-            service=name,
-            peer=peer,
-            sender="",
-            recipient=None,
-            code=refusal.code,
-            status=refusal.status,
-            reason=f"{peer} is not in {where}",
-        )
-    )
+def _rank(service: Service, client: Client) -> Rank:
+    if client.relay:
+        return Rank.TRUSTED
+    if not client.network or service.guard.is_known(client.network):
+        return Rank.KNOWN
+    return Rank.STRANGER
+
+
+def _judge(service: Service, sessions: Sessions, peer: str, client: Client) -> Refused | None:
+    guard, settings = service.guard, service.settings
+    ban = guard.ban_of(peer)
+    if ban is not None:
+        guard.turned_away(client.network)
+        return Refused(replies.BANNED if ban.until else replies.BANNED_FOR_GOOD, f"banned: {ban.reason}")
+    if guard.is_slowed(client.network, "connections"):
+        return Refused(replies.TOO_MANY_CONNECTIONS, "[limits] connections_per_minute")
+    if sessions.count_from(client.network) + guard.held_elsewhere(client.network) >= settings.sessions_per_address:
+        return Refused(replies.TOO_MANY_FROM_ADDRESS, "[receive] sessions_per_address")
+    most = settings.limits.sessions_per_network
+    if sessions.count_from(client.wide) + guard.held_elsewhere(client.wide) >= most:
+        return Refused(replies.TOO_MANY_FROM_NETWORK, "[limits] sessions_per_network")
+    return None

@@ -6,25 +6,29 @@ import socket
 
 from paperpath.process.child import Listeners
 from paperpath.process.directory import Directory
+from paperpath.process.guard import Guard
 from paperpath.process.settings import ReceiveSettings
 from paperpath.process.submitter import Submitter
 from paperpath.receive.drops import Drops
+from paperpath.receive.load import Load, sessions_possible
 from paperpath.receive.qmqp import InjectionSession, QmqpSession
 from paperpath.receive.qmtp import QmtpSession
 from paperpath.receive.service import Service
 from paperpath.receive.session import Session
-from paperpath.receive.sessions import Sessions
+from paperpath.receive.sessions import Patience, Sessions
+from paperpath.telemetry.events import SessionsFewer
 from paperpath.telemetry.log import Log
 
 _BACKLOG = 4096
-_SWEEP_S = 5.0
-"""How often sessions are looked through for silent ones: costs less than a timer a command."""
 _SESSIONS: dict[str, type[QmqpSession | QmtpSession]] = {
     "inject": InjectionSession,
     "qmqp": QmqpSession,
     "qmtp": QmtpSession,
 }
 """What is spoken, where it is not SMTP or LMTP; ``inject`` is the door of this host's programs."""
+_LOOK_S = 1.0
+_SWEEP_LOOKS = 5
+"""After so many looks at the load, sessions are looked through for silent ones: costs less than a timer a command."""
 
 
 class ReceiveRole:
@@ -37,22 +41,37 @@ class ReceiveRole:
         self._submitter: Submitter | None = None
         self._directory: Directory | None = None
         self._drops: Drops | None = None
-        self._timeout_s = 0
-        self._sweep: asyncio.TimerHandle | None = None
+        self._guard: Guard | None = None
+        self._guard_path = ""
+        self._load: Load | None = None
+        self._patience = Patience(0, 0, 0)
+        self._looks = 0
 
     async def configure(self, settings: ReceiveSettings, listeners: Listeners) -> None:
         """Listen with these settings; sessions that are open go on with theirs."""
         if self._submitter is None or self._directory is None:
             self._submitter = Submitter(f"{settings.run}/queue.intake", "receive")
             self._directory = Directory(f"{settings.run}/local.lookup", "receive")
-            self._sweep_later()
-        service = Service(settings, self._submitter, self._directory, self._log)
-        self._timeout_s = settings.command_timeout_s
-        self._sessions.most = settings.sessions_most
+            self._load = Load(self._sessions, self._submitter)
+            self._look_later()
+        self._go_over_to(settings)
+        service = Service(settings, self._submitter, self._directory, self._log, self._guard)
         servers = [await self._serve(service, name, sock) for name, sock in listeners]
         self._stop_listening()
         self._servers = servers
         self._take_drops(service)
+
+    def _go_over_to(self, settings: ReceiveSettings) -> None:
+        limits = settings.limits
+        self._patience = Patience(settings.command_timeout_s, limits.content_timeout_s, limits.strained_timeout_s)
+        self._sessions.most = sessions_possible(settings.sessions_most)
+        self._sessions.reserved_percent = limits.reserved_percent
+        if self._sessions.most < settings.sessions_most:
+            self._log.emit(SessionsFewer(wanted=settings.sessions_most, sessions=self._sessions.most))
+        if self._guard is None or settings.guard != self._guard_path:
+            if self._guard is not None:
+                self._guard.close()
+            self._guard, self._guard_path = Guard(settings.guard, "receive", self._log), settings.guard
 
     async def drain(self, grace_s: float) -> None:
         """Greet nobody more; let transactions end."""
@@ -64,6 +83,7 @@ class ReceiveRole:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._sessions.all_ended(), grace_s)
         self._sessions.end_all()
+        self._sessions.turned_away.log(self._log)
         await asyncio.sleep(0)  # the last replies leave, the sessions' lines are written
 
     async def _serve(self, service: Service, name: str, sock: socket.socket) -> asyncio.Server:
@@ -90,9 +110,14 @@ class ReceiveRole:
             server.close()
         self._servers = []
 
-    def _sweep_later(self) -> None:
-        self._sweep = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep_now)
+    def _look_later(self) -> None:
+        asyncio.get_running_loop().call_later(_LOOK_S, self._look)
 
-    def _sweep_now(self) -> None:
-        self._sessions.end_silent(self._timeout_s)
-        self._sweep_later()
+    def _look(self) -> None:
+        assert self._load is not None
+        self._look_later()
+        self._load.look(self._sessions.time())
+        self._looks += 1
+        if self._looks % _SWEEP_LOOKS == 0:
+            self._sessions.end_silent(self._patience)
+            self._sessions.turned_away.log(self._log)

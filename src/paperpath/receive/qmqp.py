@@ -80,6 +80,8 @@ class QmqpSession(asyncio.Protocol):
         """Write the session's one line."""
         self._sessions.discard(self)
         self._parcel.drop()
+        if self.result == "refused":  # those are told together
+            return
         sent = self._sent
         is_accepted = sent is not None and sent.letter == "K"
         self._service.log.emit(
@@ -96,6 +98,8 @@ class QmqpSession(asyncio.Protocol):
                 reason=None if sent is None or is_accepted else sent.text,
             )
         )
+
+    sends_content = False
 
     @property
     def is_idle(self) -> bool:

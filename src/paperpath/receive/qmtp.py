@@ -4,7 +4,6 @@ Who may send where is what it is in SMTP; only the words differ.  A package is a
 common is durable: those that were refused before get their own answers, all others the queue's.
 """
 
-import asyncio
 from collections import deque
 from typing import Any
 
@@ -16,6 +15,7 @@ from paperpath.protocol.qmtp import Event, Malformed, Package, QmtpServer
 from paperpath.receive import replies, words
 from paperpath.receive.arrival import arrive
 from paperpath.receive.content import Content
+from paperpath.receive.paced import Against, Paced
 from paperpath.receive.recipients import Recipients, Verdict
 from paperpath.receive.service import Service
 from paperpath.receive.sessions import Sessions
@@ -26,9 +26,6 @@ from paperpath.wire.intake import Accepted
 _BUFFERED_MOST_BYTES = 64 * 1024
 """Input that waits behind a package before reading stops."""
 
-_PROGRESS_BYTES = 64 * 1024
-"""Input that counts as getting on where no package ends."""
-
 _ENVELOPE_RESERVE_BYTES = 8
 """What a length, its colon and a comma add to an address in a list."""
 
@@ -38,34 +35,52 @@ _TOO_LARGE = Verdict(words.TOO_LARGE, "message too big")
 _GUESSING = Verdict(replies.TOO_MANY_UNKNOWN, "too many recipients that do not exist")
 
 
-class QmtpSession(asyncio.Protocol):
+class QmtpSession(Paced):
     """One connection."""
 
     __slots__ = (
-        "_choked", "_content", "_events", "_handling", "_input_ended", "_is_looking", "_judge", "_machine", "_messages",
-        "_paused", "_peer", "_progress_at", "_recipients", "_refused", "_relay", "_service", "_sessions", "_started",
-        "_transport", "_verdicts", "last_input", "result",
+        "_content",
+        "_events",
+        "_handling",
+        "_input_ended",
+        "_is_looking",
+        "_judge",
+        "_machine",
+        "_messages",
+        "_peer",
+        "_progress_at",
+        "_recipients",
+        "_refused",
+        "_relay",
+        "_service",
+        "_sessions",
+        "_standing",
+        "_started",
+        "_verdicts",
+        "last_input",
+        "result",
     )  # fmt: skip
 
     def __init__(self, service: Service, sessions: Sessions) -> None:
+        super().__init__()
         self._service, self._sessions = service, sessions
         self._content: Content | None = None
         self._events: deque[Event] = deque()
         self._verdicts: list[Verdict] = []
-        self._handling = self._is_looking = self._paused = self._choked = self._input_ended = False
+        self._handling = self._is_looking = self._input_ended = False
         self._messages = self._recipients = self._refused = 0
-        self._progress_at = _PROGRESS_BYTES
+        self._progress_at = service.settings.limits.progress_bytes
         self.result = "closed"
 
     # The connection
 
     def connection_made(self, transport: Any) -> None:
         """Find out who it is; who has no place here is hung up on, since nothing can be said before a package."""
-        self._transport: asyncio.Transport = transport
+        self._transport = transport
         self._started = self.last_input = self._sessions.time()
         arrival = arrive(self._service, "qmtp", self._sessions, self, transport)
-        self._peer, self._relay = arrival.peer, arrival.relay
-        self._judge = Recipients(self._service, self._peer)
+        self._peer, self._relay, self._standing = arrival.peer, arrival.relay, arrival.standing
+        self._judge = Recipients(self._service, self._peer, self._standing)
         settings = self._service.settings
         recipients = settings.relay_recipients_most if self._relay else settings.recipients_most
         self._machine = QmtpServer(
@@ -82,22 +97,10 @@ class QmtpSession(asyncio.Protocol):
         machine = self._machine
         self._go_on(machine.receive(data))
         if machine.bytes_in >= self._progress_at:
-            self._progress_at = machine.bytes_in + _PROGRESS_BYTES
+            self._progress_at = machine.bytes_in + self._service.settings.limits.progress_bytes
             self.last_input = self._sessions.time()
         if machine.package is not None and machine.buffered_bytes > _BUFFERED_MOST_BYTES:
-            self._paused = True
-            self._transport.pause_reading()
-
-    def pause_writing(self) -> None:
-        """The client does not read its answers: read nothing more from it until it does."""
-        self._choked = True
-        self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """The client reads again."""
-        self._choked = False
-        if not self._paused and not self._transport.is_closing():
-            self._transport.resume_reading()
+            self._stop_reading(Against.BEHIND)
 
     def eof_received(self) -> bool:
         """The client will send nothing more; True keeps the connection until what it sent is answered."""
@@ -109,6 +112,10 @@ class QmtpSession(asyncio.Protocol):
         self._sessions.discard(self)
         self._forget()
         self._machine.close()
+        if self.result != "refused":  # those are told together
+            self._log_end(error)
+
+    def _log_end(self, error: Exception | None) -> None:
         self._service.log.emit(
             SessionClosed(
                 service="qmtp",
@@ -130,6 +137,11 @@ class QmtpSession(asyncio.Protocol):
         return self._machine.is_between
 
     @property
+    def sends_content(self) -> bool:
+        """Whether a package is on its way."""
+        return not self._machine.is_between and not self.waits_for_us
+
+    @property
     def waits_for_us(self) -> bool:
         """Whether it is our turn to say something."""
         return self._machine.package is not None
@@ -141,7 +153,9 @@ class QmtpSession(asyncio.Protocol):
         self._machine.close()
         self._flush()
         self._transport.close()
-        if self._choked:  # it does not read what was said last, and would hold the connection open with that
+        if (
+            self._against & Against.CHOKED
+        ):  # it does not read what was said last, and would hold the connection open with that
             self._transport.abort()
 
     # Events
@@ -192,10 +206,8 @@ class QmtpSession(asyncio.Protocol):
             return
         if self._input_ended or (self._sessions.draining and self.is_idle):
             self.end(replies.STOPPING, "closed" if self._input_ended else "stopping")
-        elif self._paused:
-            self._paused = False
-            if not self._choked:
-                self._transport.resume_reading()
+        else:
+            self._read_again(Against.BEHIND)
 
     # A package
 
@@ -285,6 +297,7 @@ class QmtpSession(asyncio.Protocol):
         if isinstance(fate, Accepted):
             self._messages += 1
             self._recipients += len(welcome)
+            self._standing.took(len(welcome))
         else:
             self._log_refusal(fate, None)
         self._answer(fate)

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from paperpath.base.reply import Reply
+from paperpath.base.text import show
 from paperpath.config.control import is_bad_sender
 from paperpath.config.routing import is_open, route
 from paperpath.process.directory import Answer
 from paperpath.receive import replies
 from paperpath.receive.service import Service
+from paperpath.receive.standing import THIS_HOST, Standing
 from paperpath.wire.accounts import Found, NotFound
+from paperpath.wire.guard import Offence
 
 UNKNOWN_RECIPIENTS_MOST = 20
 """Recipients that do not exist before the session ends: as many as faulty commands.  Who tries names from a list has
@@ -27,6 +30,7 @@ OnVerdict = Callable[[Verdict], None]
 
 _WELCOME = Verdict(replies.RECIPIENT_OK)
 _NOT_FROM_THEM = Verdict(replies.SENDER_REFUSED, "the sender is in [receive] refused_senders")
+_TOO_MANY = Verdict(replies.TOO_MANY_RECIPIENTS, "[limits] recipients_per_minute")
 _NOBODY = Verdict(replies.NO_SUCH_RECIPIENT, "no such account")
 _TOO_MANY_UNKNOWN = Verdict(replies.TOO_MANY_UNKNOWN, "too many recipients that do not exist")
 
@@ -34,10 +38,10 @@ _TOO_MANY_UNKNOWN = Verdict(replies.TOO_MANY_UNKNOWN, "too many recipients that 
 class Recipients:
     """Judges the recipients of one session."""
 
-    __slots__ = ("_peer", "_service", "unknown")
+    __slots__ = ("_peer", "_service", "_standing", "unknown")
 
-    def __init__(self, service: Service, peer: str) -> None:
-        self._service, self._peer = service, peer
+    def __init__(self, service: Service, peer: str, standing: Standing = THIS_HOST) -> None:
+        self._service, self._peer, self._standing = service, peer, standing
         self.unknown = 0
         """Those so far that do not exist."""
 
@@ -50,19 +54,25 @@ class Recipients:
         """Call ``on_verdict`` once, now or later; ``relay``: the client may send to everywhere."""
         settings = self._service.settings
         found = route(settings.routing, address)
-        if is_bad_sender(sender, settings.refused_senders):
+        if self._standing.is_slowed("recipients"):
+            on_verdict(_TOO_MANY)
+        elif is_bad_sender(sender, settings.refused_senders):
             on_verdict(_NOT_FROM_THEM)
         elif not relay and not is_open(settings.routing, address, found):
             on_verdict(Verdict(replies.RELAYING_DENIED, f"{self._peer} is not in [relay] networks"))
         elif found.channel == "local":
-            self._service.directory.find(found.address, lambda answer: on_verdict(self._found(answer, relay=relay)))
+            self._service.directory.find(
+                found.address, lambda answer: on_verdict(self._found(address, answer, relay=relay))
+            )
         else:
             on_verdict(_WELCOME)
 
-    def _found(self, answer: Answer, *, relay: bool) -> Verdict:
+    def _found(self, address: bytes, answer: Answer, *, relay: bool) -> Verdict:
         if isinstance(answer, Found):
             return _WELCOME
         if not isinstance(answer, NotFound):
             return Verdict(replies.RECIPIENT_UNKNOWN_NOW, answer.reason)
         self.unknown += 1
+        if not relay:
+            self._standing.offended(Offence.UNKNOWN_RECIPIENT, show(address))
         return _TOO_MANY_UNKNOWN if self.is_guessing and not relay else _NOBODY

@@ -7,7 +7,9 @@ import socket
 from functools import lru_cache
 from typing import NamedTuple
 
+from paperpath.base.networks import networks_of, parse_address
 from paperpath.process.directory import Directory
+from paperpath.process.guard import Guard
 from paperpath.process.settings import ReceiveSettings
 from paperpath.process.submitter import Submitter
 from paperpath.protocol.smtp_server import ServerConfig
@@ -18,10 +20,6 @@ from paperpath.telemetry.log import Log
 _PEERS_REMEMBERED = 10_000
 
 
-_IPV6_SITE_BITS = 64
-"""The least that one customer has: its addresses are not counted one by one."""
-
-
 class Client(NamedTuple):
     """What the address of a client tells."""
 
@@ -30,12 +28,8 @@ class Client(NamedTuple):
     send for others."""
     network: str
     """What its sessions are counted by, an IPv4 address or an IPv6 network; empty: they are not."""
-
-
-def _network(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
-    if address.version == 4:
-        return str(address)
-    return str(ipaddress.ip_network((int(address), _IPV6_SITE_BITS), strict=False))
+    wide: str = ""
+    """The network around that, which is counted too."""
 
 
 def uid_of(transport: asyncio.BaseTransport) -> int:
@@ -57,8 +51,16 @@ class Kind(NamedTuple):
 class Service:
     """Shared by all sessions; replaced as a whole when the settings change, so that a session sees one set only."""
 
-    def __init__(self, settings: ReceiveSettings, submitter: Submitter, directory: Directory, log: Log) -> None:
+    def __init__(
+        self,
+        settings: ReceiveSettings,
+        submitter: Submitter,
+        directory: Directory,
+        log: Log,
+        guard: Guard | None = None,
+    ) -> None:
         self.settings = settings
+        self.guard = guard or Guard("", "receive")
         self.submitter, self.directory, self.log = submitter, directory, log
         self.hostname = settings.hostname.encode()
         relay_networks = [ipaddress.ip_network(network) for network in settings.relay_networks]
@@ -66,13 +68,12 @@ class Service:
         @lru_cache(maxsize=_PEERS_REMEMBERED)
         def client(peer: str) -> Client:
             try:
-                address = ipaddress.ip_address(peer)
+                address = parse_address(peer)
             except ValueError:
                 return Client(relay=False, network="")
-            address = getattr(address, "ipv4_mapped", None) or address
             if any(address in network for network in relay_networks):
                 return Client(relay=True, network="")
-            return Client(relay=False, network=_network(address))
+            return Client(False, *networks_of(address))
 
         self.client = client
         self.tls = None if settings.tls is None else server_tls(settings.tls)
@@ -90,6 +91,7 @@ class Service:
                 starttls=self.tls is not None,
                 xclient=kind.xclient,
                 lmtp=kind.lmtp,
+                commands_most=0 if kind.relay or kind.lmtp else settings.limits.commands_most,
             )
         return found
 

@@ -13,6 +13,7 @@ from paperpath.base.terms import MessageTerms
 from paperpath.base.text import describe, show
 from paperpath.message.trace import received_line, with_keyword
 from paperpath.process.upgrade import Upgrade
+from paperpath.protocol.smtp_refusals import OTHER_PROTOCOL
 from paperpath.protocol.smtp_server import (
     R354_START_INPUT,
     Closing,
@@ -31,6 +32,7 @@ from paperpath.protocol.smtp_server import (
 from paperpath.receive import replies
 from paperpath.receive.arrival import arrive
 from paperpath.receive.gatherer import Gatherer
+from paperpath.receive.paced import Against, Paced
 from paperpath.receive.recipients import Recipients, Verdict
 from paperpath.receive.service import Kind, Service
 from paperpath.receive.sessions import Sessions
@@ -39,34 +41,34 @@ from paperpath.receive.tls import describe_tls
 from paperpath.system.clock import now
 from paperpath.system.tls import TlsDetails, details
 from paperpath.telemetry.events import MessageRefused, ProcessBroken, SessionClosed, StorageFull
+from paperpath.wire.guard import Offence
 from paperpath.wire.intake import Accepted, NotAccepted, Submit
 from paperpath.wire.tls import TLS_FROM_THE_START
 
 _BUFFERED_MOST_BYTES = 64 * 1024
 """Pipelined input that waits behind an open question before reading stops."""
 
-_PROGRESS_BYTES = 64 * 1024
-"""Input that counts as getting on where it completes no command: a client that sends less than this in the time a
-command may take holds its session open, and does nothing else."""
+_SHOWN_BYTES = 60
+"""Of what a client said too early: enough to tell what it is."""
 
 _IDLE = (State.IDLE, State.SECURING)
+_TOO_MANY = {"too many errors", "too many commands"}
 _NOT_SPOOLED = "the message could not be spooled"
 
 
-class Session(asyncio.Protocol):
+class Session(Paced):
     """One connection from its greeting to its end."""
 
     __slots__ = (
-        "_choked",
         "_events",
         "_gatherer",
         "_handling",
         "_input_ended",
         "_is_over",
         "_judge",
+        "_limits",
         "_machine",
         "_messages",
-        "_paused",
         "_peer",
         "_progress_at",
         "_recipients",
@@ -76,21 +78,23 @@ class Session(asyncio.Protocol):
         "_started",
         "_terms",
         "_ticket",
-        "_transport",
         "_upgrade",
         "last_input",
         "relay",
         "result",
+        "standing",
         "tls",
     )
 
     def __init__(self, service: Service, name: str, sessions: Sessions) -> None:
+        super().__init__()
         self._service, self._service_name, self._sessions = service, name, sessions
+        self._limits = service.settings.limits
         self._gatherer: Gatherer | None = None
         self._events: deque[Event] = deque()
-        self._handling = self._paused = self._choked = self._input_ended = self._is_over = False
+        self._handling = self._input_ended = self._is_over = False
         self._messages = self._recipients = self._ticket = 0
-        self._progress_at = _PROGRESS_BYTES
+        self._progress_at = self._limits.progress_bytes
         self._terms: MessageTerms | None = None
         self._upgrade: Upgrade | None = None
         self.tls: TlsDetails | None = None
@@ -100,17 +104,19 @@ class Session(asyncio.Protocol):
     # The connection
 
     def connection_made(self, transport: Any) -> None:
-        """Greet, unless there are too many sessions."""
-        self._transport: asyncio.Transport = transport
+        """Greet, unless the client is not let in."""
+        self._transport = transport
         self._started = self.last_input = self._sessions.time()
         arrival = arrive(self._service, self._service_name, self._sessions, self, transport)
-        self._peer, self.relay = arrival.peer, arrival.relay
-        self._judge = Recipients(self._service, self._peer)
+        self._peer, self.relay, self.standing = arrival.peer, arrival.relay, arrival.standing
+        self._judge = Recipients(self._service, self._peer, self.standing)
         self._machine = ServerSession(self._service.config(self._kind()))
         if arrival.refusal is not None:
             self._turn_away(arrival.refusal)
         elif self._service_name in TLS_FROM_THE_START:
             self._secure(early=b"")
+        elif self.standing.is_stranger and self._limits.greeting_delay_s:
+            self._await_greeting(self._limits.greeting_delay_s)
         else:
             self._flush()
 
@@ -131,27 +137,18 @@ class Session(asyncio.Protocol):
             self._upgrade.data_received(data)
             return
         machine = self._machine
+        if self._awaits_greeting:
+            self._spoke_early(data)
+            return
         self._go_on(machine.receive(data))
         if machine.bytes_in >= self._progress_at:
-            self._progress_at = machine.bytes_in + _PROGRESS_BYTES
+            self._progress_at = machine.bytes_in + self._limits.progress_bytes
             self.last_input = self._sessions.time()
         if machine.question is not None:
             if machine.buffered_bytes > _BUFFERED_MOST_BYTES:
-                self._paused = True
-                self._transport.pause_reading()
+                self._stop_reading(Against.BEHIND)
         elif self._sessions.draining and self.is_idle:
             self.end(replies.STOPPING, "stopping")
-
-    def pause_writing(self) -> None:
-        """The client does not read its replies: read nothing more from it until it does."""
-        self._choked = True
-        self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """The client reads again."""
-        self._choked = False
-        if not self._paused and self._upgrade is None and not self._transport.is_closing():
-            self._transport.resume_reading()
 
     def eof_received(self) -> bool:
         """The client will send nothing more; True keeps the connection until what it asked is answered.
@@ -166,10 +163,16 @@ class Session(asyncio.Protocol):
         if self._is_over:  # a handshake that failed said so already
             return
         self._is_over = True
+        self._forget_timer()
         self._sessions.discard(self)
         machine = self._machine
         self._drop_content()
         machine.abort(replies.STOPPING)
+        if self.result != "refused":  # those are told together
+            self._log_end(error)
+
+    def _log_end(self, error: Exception | None) -> None:
+        machine = self._machine
         self._service.log.emit(
             SessionClosed(
                 service=self._service_name,
@@ -196,16 +199,24 @@ class Session(asyncio.Protocol):
         """Whether it is our turn to say something."""
         return self._machine.question is not None
 
+    @property
+    def sends_content(self) -> bool:
+        """Whether the content of a message is on its way."""
+        return self._machine.state in (State.DATA, State.CHUNK)
+
     def end(self, last: Reply, result: str) -> None:
         """End the session with a 421."""
         self.result = result
+        if last is replies.TOO_SLOW:
+            self.standing.offended(Offence.TOO_SLOW, f"{self._machine.bytes_in} bytes in all")
+        self._forget_timer()
         if self._upgrade is not None:  # nothing can be said within a handshake
             upgrade, self._upgrade = self._upgrade, None
             upgrade.cancel()
             self.connection_lost(None)
             return
         self._go_on(self._machine.abort(last))
-        if self._choked:  # it would not read this either, and hold the connection open with that
+        if self._against & Against.CHOKED:  # it would not read this either, and hold the connection open with that
             self._transport.abort()
 
     # TLS
@@ -213,6 +224,7 @@ class Session(asyncio.Protocol):
     def _secure(self, early: bytes | None = None) -> None:
         assert self._service.tls is not None
         self._upgrade = Upgrade(self, self._service.tls.context, self._secured, self._tls_failed)
+        self._stop_reading(Against.SECURING)
         self._upgrade.begin(self._transport, early)
 
     def _tls_begins(self, _event: TlsBegins) -> None:
@@ -221,7 +233,7 @@ class Session(asyncio.Protocol):
 
     def _secured(self, transport: asyncio.Transport, data: bytes) -> None:
         self._transport, self._upgrade = transport, None
-        self._choked = False  # the new transport has a buffer of its own
+        self._against = Against(0)  # the new transport has a buffer of its own
         self.tls = details(transport)
         self.relay = self.relay or self._service.may_relay_by(self.tls)
         self._machine.start_over(self._service.config(self._kind()), secure=True)
@@ -261,6 +273,18 @@ class Session(asyncio.Protocol):
             self.last_input = self._sessions.time()
             if not self._transport.is_closing():
                 self._transport.write(output)
+                if self.standing.is_stranger:
+                    self._punish(self._machine.refused, self._limits.error_delay_s)
+
+    def _greet(self) -> None:
+        self._flush()
+
+    def _spoke_early(self, data: bytes) -> None:
+        self._machine.take_output()  # the greeting that it did not wait for
+        said = show(data[:_SHOWN_BYTES])
+        self.standing.offended(Offence.EARLY_TALK, said)
+        self._log_refusal(replies.SPOKE_EARLY, None, f"before the greeting it said {said}")
+        self.end(replies.SPOKE_EARLY, "spoke early")
 
     def _answer(self, given: Reply) -> None:
         events = self._machine.answer(given)
@@ -278,13 +302,15 @@ class Session(asyncio.Protocol):
             self._transport.close()
         elif self._sessions.draining and self.is_idle:
             self.end(replies.STOPPING, "stopping")
-        elif self._paused:
-            self._paused = False
-            if not self._choked:
-                self._transport.resume_reading()
+        else:
+            self._read_again(Against.BEHIND)
 
     def _sender(self, event: SenderGiven) -> None:
         self._terms = None
+        exceeded = self._exceeded()
+        if exceeded is not None:
+            self._refuse(exceeded, None, "as many as [limits] allows")
+            return
         if event.asked is not None:
             moment = int(now())
             refusal = judge(event.asked, moment)
@@ -293,6 +319,12 @@ class Session(asyncio.Protocol):
                 return
             self._terms = event.asked.terms(moment)
         self._answer(replies.SENDER_OK)
+
+    def _exceeded(self) -> Reply | None:
+        if self._messages >= self._limits.messages_most and self.standing.network:
+            self.result = "enough messages"
+            return replies.ENOUGH_MESSAGES
+        return replies.TOO_MANY_MESSAGES if self.standing.is_slowed("messages") else None
 
     def _recipient(self, event: RecipientGiven) -> None:
         sender = self._machine.sender or b""
@@ -381,6 +413,7 @@ class Session(asyncio.Protocol):
         if isinstance(answer, Accepted):
             self._messages += 1
             self._recipients += len(self._machine.recipients)
+            self.standing.took(len(self._machine.recipients))
             self._answer(reply(250, "2.6.0", f"Accepted as {show_id(answer.message)}"))
         elif answer.storage_full:
             self._refuse(replies.NO_ROOM, None, "the store is full")
@@ -403,6 +436,8 @@ class Session(asyncio.Protocol):
         self._answer(given)
 
     def _refusal(self, event: Refusal) -> None:
+        if event is OTHER_PROTOCOL:
+            self.standing.offended(Offence.OTHER_PROTOCOL, "HTTP")
         self._log_refusal(event.reply, None, event.reason)
 
     def _log_refusal(self, given: Reply, recipient: bytes | None, reason: str) -> None:
@@ -422,6 +457,8 @@ class Session(asyncio.Protocol):
     def _closing(self, event: Closing) -> None:
         if self.result == "closed":
             self.result = event.reason
+        if event.reason in _TOO_MANY:
+            self.standing.offended(Offence.TOO_MANY_ERRORS, event.reason)
         self._flush()
         self._transport.close()
 

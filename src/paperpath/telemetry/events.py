@@ -142,6 +142,36 @@ class SessionClosed(Event, frozen=True):
     """SHA-256 of the certificate that the client holds; nobody vouches for it."""
 
 
+class TurnedAway(Event, frozen=True):
+    """Connections were refused before anything was said in them: since the last such line, for this reason and from
+    this network."""
+
+    name: ClassVar[str] = "session.turned-away"
+    level: ClassVar[Level] = "notice"
+    advice: ClassVar[str] = (
+        "If one knows these clients, [relay] networks or the setting that the reason names lets them in."
+    )
+    network: str
+    peer: str
+    """The last of them."""
+    connections: int
+    code: int
+    status: str
+    reason: str
+
+
+class SessionsFewer(Event, frozen=True):
+    """The process may not open enough files for as many sessions as are set; it takes fewer."""
+
+    name: ClassVar[str] = "session.fewer"
+    level: ClassVar[Level] = "warning"
+    advice: ClassVar[str] = (
+        "Raise the limit of open files (LimitNOFILE in the systemd unit), or lower [receive] sessions."
+    )
+    wanted: int
+    sessions: int
+
+
 class MessageRefused(Event, frozen=True):
     """A message, or one of its recipients, was turned away in a session."""
 

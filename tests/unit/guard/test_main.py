@@ -129,7 +129,7 @@ async def test_offences_bring_a_ban_on_that_all_know_and_that_is_logged(scene: S
     )
     assert line["evidence"] == "login-failed user19; login-failed user18; login-failed user17"
     await until(lambda: one.banned(BAD) and other.banned(BAD))
-    one.turned_away(NEAR)
+    one.turned_away(NEAR.near)
     view = wire.BanView("", 0, 0, "", "", 0, 0, ())
     while not view.turned_away:
         view = await scene.ask(wire.ExplainBan(BAD))
@@ -167,8 +167,8 @@ async def test_rates_hold_over_all_processes(scene: Scene) -> None:
     await up(one, scene)
     await up(other, scene)
     for guard in (one, other, one):
-        guard.opened(NEAR)
-        guard.opened(NEAR)
+        guard.opened(NEAR.near)
+        guard.opened(NEAR.near)
     line = await scene.line("rate.exceeded")
     assert (line["network"], line["what"]) == (BAD, "connections")
     assert 55 <= line["for_s"] <= 66
@@ -182,7 +182,7 @@ async def test_who_brought_mail_is_known_to_all_and_to_those_who_come_later(scen
     one, other = scene.client(), scene.client()
     await up(one, scene)
     await up(other, scene)
-    one.took_message(NEAR)
+    one.took(NEAR.near, 1)
     await until(lambda: other.is_known(BAD))
     later = scene.client()
     await until(lambda: later.is_known(BAD))
@@ -194,15 +194,15 @@ async def test_sessions_of_others_are_told_near_the_limit_and_forgotten_with_the
     one, other = scene.client(), scene.client()
     await up(one, scene)
     await up(other, scene)
-    one.opened(NEAR)
-    one.opened(NEAR)
+    one.opened(NEAR.near)
+    one.opened(NEAR.near)
     await until(lambda: other.held_elsewhere(BAD) == 2)
     assert one.held_elsewhere(BAD) == 0
     assert other.held_elsewhere(NEAR.wide) == 0, "below a quarter of that limit"
-    one.opened(NEAR)
-    one.opened(NEAR)
+    one.opened(NEAR.near)
+    one.opened(NEAR.near)
     await until(lambda: (other.held_elsewhere(BAD), other.held_elsewhere(NEAR.wide)) == (4, 4))
-    one.closed(NEAR)
+    one.closed(NEAR.near)
     await until(lambda: (other.held_elsewhere(BAD), other.held_elsewhere(NEAR.wide)) == (3, 0))
     one.close()
     await until(lambda: other.held_elsewhere(BAD) == 0)

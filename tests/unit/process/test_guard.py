@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from paperpath.base.networks import Networks
 from paperpath.process.guard import Guard
 from paperpath.wire import guard as wire
 from paperpath.wire.frame import VERSION, Hello
 from tests.unit.process.peer import Peer, listening
 
-NEAR = Networks("192.0.2.1", "192.0.2.0/24")
+NEAR = "192.0.2.1"
 RATES = (wire.Rate(10, 60),)
 
 
@@ -55,9 +54,7 @@ async def test_what_was_seen_is_told_together(tmp_path: Path) -> None:
         for _ in range(3):
             guard.opened(NEAR)
         guard.closed(NEAR)
-        guard.took_message(NEAR)
-        guard.took_recipient(NEAR)
-        guard.took_recipient(NEAR)
+        guard.took(NEAR, 2)
         guard.turned_away(NEAR)
         assert await peer.heard.get() == wire.Observed((wire.Seen("192.0.2.1", 3, 1, 2, 2, 1),))
         guard.closed(NEAR)
@@ -68,7 +65,7 @@ async def test_what_was_seen_is_told_together(tmp_path: Path) -> None:
 async def test_many_networks_take_several_frames(tmp_path: Path) -> None:
     async with talking(tmp_path) as (guard, peer):
         for number in range(wire.PAGE_MOST + 1):
-            guard.opened(Networks(f"n{number}", "w"))
+            guard.opened(f"n{number}")
         sizes = [len((await peer.heard.get()).seen) for _ in range(2)]
         assert sizes == [wire.PAGE_MOST, 1]
 

@@ -179,7 +179,7 @@ async def test_message_that_only_waits_can_be_withdrawn(queue: Peer, bringer: Br
 async def test_stalled_queue_is_given_no_more_than_the_bound(
     queue: Peer, bringer: Bringer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(submitter, "_UNSENT_MOST_BYTES", 3_000_000)
+    monkeypatch.setattr(submitter, "UNSENT_MOST_BYTES", 3_000_000)
     tickets = [bringer.bring(content=bytes(1_000_000)) for _ in range(3)]
     assert bringer.answers.empty()
     one_more = bringer.bring()
@@ -193,7 +193,7 @@ async def test_stalled_queue_is_given_no_more_than_the_bound(
 async def test_queue_that_is_away_is_kept_no_more_than_the_bound(
     queue: Peer, bringer: Bringer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(submitter, "_UNSENT_MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(submitter, "UNSENT_MOST_BYTES", 1_000_000)
     await away(queue, bringer)
     first = bringer.bring(content=bytes(1_000_001))
     one_more = bringer.bring()

@@ -10,14 +10,16 @@ import msgspec
 from paperpath.config.routing import RoutingTable
 from paperpath.process.directory import Directory
 from paperpath.process.directory import OnAnswer as OnFound
-from paperpath.process.settings import ReceiveSettings
+from paperpath.process.guard import Guard
+from paperpath.process.settings import ReceiveSettings, SessionLimits
 from paperpath.process.submitter import OnAnswer, Submitter
 from paperpath.receive.service import Service
 from paperpath.receive.session import Session
-from paperpath.receive.sessions import Sessions
+from paperpath.receive.sessions import Patience, Sessions
 from paperpath.system.clock import now
 from paperpath.telemetry.log import Log
 from paperpath.wire.accounts import Account, Found, NotFound, Unknown
+from paperpath.wire.guard import Ban, Offence
 from paperpath.wire.intake import Accepted, NotAccepted, Submit
 
 STRANGER, RELAY = "192.0.2.1", "127.0.0.1"
@@ -41,11 +43,15 @@ SETTINGS = ReceiveSettings(
     inject_size_bytes=1_000_000,
     trusted_users=frozenset(),
     drop="",
+    limits=SessionLimits(greeting_delay_s=0, error_delay_s=0),
 )
 
 
 _UNIX = socket.socketpair()
 """What a Unix socket's other end is asked for: it is this process."""
+
+
+PATIENCE = Patience(command_s=300, content_s=300, strained_s=20)
 
 
 class Transport:
@@ -144,6 +150,44 @@ class Accounts:
                 on_answer(NotFound(1))
 
 
+class PlayedGuard:
+    """Says what a test sets, and notes what it is told."""
+
+    def __init__(self) -> None:
+        self.bans: dict[str, Ban] = {}
+        self.slowed: set[tuple[str, str]] = set()
+        self.known: set[str] = set()
+        self.elsewhere: dict[str, int] = {}
+        self.heard: list[tuple[object, ...]] = []
+
+    def ban_of(self, address: str) -> Ban | None:
+        return self.bans.get(address)
+
+    def is_slowed(self, network: str, what: str) -> bool:
+        return (network, what) in self.slowed
+
+    def is_known(self, network: str) -> bool:
+        return network in self.known
+
+    def held_elsewhere(self, network: str) -> int:
+        return self.elsewhere.get(network, 0)
+
+    def opened(self, network: str) -> None:
+        self.heard.append(("opened", network))
+
+    def closed(self, network: str) -> None:
+        self.heard.append(("closed", network))
+
+    def turned_away(self, network: str) -> None:
+        self.heard.append(("turned away", network))
+
+    def took(self, network: str, recipients: int) -> None:
+        self.heard.append(("took", network, recipients))
+
+    def report(self, address: str, offence: Offence, detail: str) -> None:
+        self.heard.append((address, offence, detail))
+
+
 class Scene:
     """One process: open any number of sessions."""
 
@@ -152,9 +196,11 @@ class Scene:
         self.queue, self.accounts = Queue(), Accounts()
         self.log = Log("receive", self._logged, lambda: 0.0, as_json=True)
         submitter, directory = cast(Submitter, self.queue), cast(Directory, self.accounts)
-        self.service = Service(settings, submitter, directory, self.log)
+        self.guard = PlayedGuard()
+        self.service = Service(settings, submitter, directory, self.log, cast(Guard, self.guard))
         self.sessions = Sessions()
         self.sessions.most = settings.sessions_most
+        self.sessions.reserved_percent = settings.limits.reserved_percent
         self.clock_s = 1000.0
         self.sessions.time = lambda: self.clock_s
 
@@ -162,6 +208,7 @@ class Scene:
         self.lines += map(msgspec.json.decode, data.splitlines())
 
     def events(self, name: str) -> list[dict[str, Any]]:
+        self.sessions.turned_away.log(self.log)
         self.log.flush()
         return [line for line in self.lines if line["event"] == name]
 

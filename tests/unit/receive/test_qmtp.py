@@ -214,7 +214,7 @@ async def test_sessions_are_counted_by_address(scene: Scene) -> None:
         Client(scene, STRANGER)
     turned_away = Client(scene, STRANGER)
     assert (turned_away.transport.written, turned_away.transport.closed) == (b"", True)
-    assert turned_away.leave()["result"] == "refused"
+    assert scene.events("session.turned-away")[0]["reason"] == "[receive] sessions_per_address"
 
 
 async def test_reading_pauses_while_a_package_waits(scene: Scene, client: Client) -> None:
@@ -321,8 +321,7 @@ async def test_qmqp_is_not_for_strangers(scene: Scene) -> None:
     assert (client.transport.written, client.transport.closed) == (b"", True)
     client.send(request(MESSAGE, b"a@client.test", [JOE]))
     assert not scene.queue.taken
-    assert scene.events("message.refused")[0]["reason"] == f"{STRANGER} is not in [relay] networks"
-    assert client.leave()["result"] == "refused"
+    assert scene.events("session.turned-away")[0]["reason"] == "qmqp is for [relay] networks"
 
 
 @pytest.mark.parametrize("trusted", [True, False])
@@ -333,7 +332,7 @@ async def test_qmqp_over_a_unix_socket_is_for_those_who_may_send_for_others(trus
     client.send(request(MESSAGE, b"a@client.test", [JOE]))
     assert bool(scene.queue.taken) is trusted
     if not trusted:
-        assert "is not in [inject] trusted_users" in scene.events("message.refused")[0]["reason"]
+        assert scene.events("session.turned-away")[0]["reason"] == "qmqp is for [inject] trusted_users"
 
 
 @pytest.mark.parametrize(

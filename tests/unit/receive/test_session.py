@@ -12,11 +12,13 @@ import pytest
 from paperpath.base.limits import HOPS_MOST, INLINE_CONTENT_BYTES
 from paperpath.base.reply import Reply
 from paperpath.base.terms import MessageTerms, RecipientTerms
+from paperpath.process.settings import SessionLimits
 from paperpath.receive import gatherer, replies
 from paperpath.receive.recipients import UNKNOWN_RECIPIENTS_MOST
 from paperpath.system.clock import now
+from paperpath.wire.guard import Ban
 from paperpath.wire.intake import NotAccepted
-from tests.unit.receive.scene import ENVELOPE, MESSAGE, RELAY, SETTINGS, STRANGER, Client, Scene
+from tests.unit.receive.scene import ENVELOPE, MESSAGE, PATIENCE, RELAY, SETTINGS, STRANGER, Client, Scene
 
 LARGE = b"Subject: x\r\n\r\n" + b"0123456789012345678901234567890123456789\r\n" * 5000 + b".\r\n"
 SAID = ["220", "250", "250 2.1.0", "250 2.1.5"]
@@ -114,7 +116,7 @@ def _put_off(storage_full: bool) -> Callable[[Scene], Client]:
 def _silent(scene: Scene) -> Client:
     client = scene.open()
     scene.clock_s += 301
-    scene.sessions.end_silent(300)
+    scene.sessions.end_silent(PATIENCE)
     return client
 
 
@@ -128,6 +130,57 @@ def _too_many_from_address(scene: Scene) -> Client:
     for _ in range(SETTINGS.sessions_per_address):
         scene.open(STRANGER)
     return scene.open(STRANGER)
+
+
+def _too_many_from_network(scene: Scene) -> Client:
+    for number in range(SETTINGS.limits.sessions_per_network):
+        scene.sessions.most = number + 2
+        scene.sessions.reserved_percent = 0
+        scene.open(f"192.0.2.{number % 200 + 50}")
+    return scene.open(STRANGER)
+
+
+def _banned(until: int) -> Callable[[Scene], Client]:
+    def play(scene: Scene) -> Client:
+        scene.guard.bans[STRANGER] = Ban(STRANGER, until, "guessing")
+        return scene.open(STRANGER)
+
+    return play
+
+
+def _slowed(what: str, *parts: bytes) -> Callable[[Scene], Client]:
+    def play(scene: Scene) -> Client:
+        scene.guard.slowed.add((STRANGER, what))
+        client = scene.open(STRANGER)
+        client.send(*parts)
+        return client
+
+    return play
+
+
+def _enough(scene: Scene) -> Client:
+    scene.service.settings = msgspec.structs.replace(
+        SETTINGS, limits=SessionLimits(messages_most=1, greeting_delay_s=0)
+    )
+    client = scene.open(STRANGER)
+    client.send(ENVELOPE, b"DATA\r\n", MESSAGE, b"MAIL FROM:<>\r\n")
+    return client
+
+
+def _early(scene: Scene) -> Client:
+    scene.service.settings = msgspec.structs.replace(SETTINGS, limits=SessionLimits(greeting_delay_s=5))
+    client = scene.open(STRANGER)
+    client.send(b"EHLO bot.test\r\n")
+    return client
+
+
+def _slow(scene: Scene) -> Client:
+    client = scene.open(STRANGER)
+    client.send(ENVELOPE, b"DATA\r\n")
+    scene.clock_s += 301
+    client.send(b"x")
+    scene.sessions.end_silent(PATIENCE)
+    return client
 
 
 def _stopping(scene: Scene) -> Client:
@@ -163,9 +216,22 @@ SCENARIOS: dict[str, Callable[[Scene], Client]] = {
     "TOO_MANY_SESSIONS": _too_many,
     "TOO_MANY_FROM_ADDRESS": _too_many_from_address,
     "TOO_MANY_UNKNOWN": _harvest,
+    "TOO_MANY_FROM_NETWORK": _too_many_from_network,
+    "TOO_MANY_CONNECTIONS": _slowed("connections"),
+    "TOO_MANY_MESSAGES": _slowed("messages", b"MAIL FROM:<a@client.test>\r\n"),
+    "TOO_MANY_RECIPIENTS": _slowed("recipients", ENVELOPE),
+    "ENOUGH_MESSAGES": _enough,
+    "BANNED": _banned(until=10**10),
+    "BANNED_FOR_GOOD": _banned(until=0),
+    "SPOKE_EARLY": _early,
+    "TOO_SLOW": _slow,
     "STOPPING": _stopping,
     "INTERNAL": _defect,
 }
+
+
+ENDS = {"TIMEOUT": "timeout", "TOO_SLOW": "timeout", "STOPPING": "stopping", "INTERNAL": "error"}
+"""Those that end a session without anything having been asked: its line says why."""
 
 
 def test_every_reply_has_a_scenario() -> None:
@@ -181,9 +247,14 @@ async def test_reply(scene: Scene, name: str) -> None:
     if given.code == 421:
         assert said.endswith(given.encode())
         assert client.transport.closed
-    if given.code >= 500 or name in {"RECIPIENT_UNKNOWN_NOW", "TRY_LATER", "NO_ROOM", "TOO_MANY_UNKNOWN"}:
-        refused = scene.events("message.refused")[-1]
-        assert (refused["code"], refused["status"]) == (given.code, given.status)
+    if given.code >= 400 and name not in ENDS:
+        is_told_together = said == given.encode() and name != "SPOKE_EARLY"
+        line = scene.events("session.turned-away" if is_told_together else "message.refused")[-1]
+        assert (line["code"], line["status"]) == (given.code, given.status)
+        assert line["reason"]
+    elif name in ENDS:
+        client.leave()
+        assert client.closed_line["result"] == ENDS[name]
 
 
 @pytest.mark.parametrize("name", ["TOO_MANY_SESSIONS", "TOO_MANY_FROM_ADDRESS"])
@@ -191,7 +262,13 @@ async def test_client_that_is_turned_away_is_not_greeted(scene: Scene, name: str
     client = SCENARIOS[name](scene)
     assert client.replies() == ["421 4.3.2" if name == "TOO_MANY_SESSIONS" else "421 4.7.0"]
     client.leave()
-    assert client.closed_line["result"] == "refused"
+    assert not scene.events("session.closed")
+    (line,) = scene.events("session.turned-away")
+    assert (line["peer"], line["connections"], line["code"]) == (
+        RELAY if name == "TOO_MANY_SESSIONS" else STRANGER,
+        1,
+        421,
+    )
 
 
 # LMTP.
@@ -225,7 +302,7 @@ async def test_lmtp_is_not_spoken_with_strangers(scene: Scene) -> None:
     client = scene.open(STRANGER, "lmtp")
     assert client.replies() == ["554 5.7.1"]
     assert client.transport.closed
-    assert scene.events("message.refused")[0]["reason"] == f"{STRANGER} is not in [relay] networks"
+    assert scene.events("session.turned-away")[0]["reason"] == "lmtp is for [relay] networks"
 
 
 @pytest.mark.parametrize("trusted", [True, False])
@@ -235,7 +312,8 @@ async def test_lmtp_over_a_unix_socket_is_for_those_who_may_send_for_others(trus
     client = scene.open("", "lmtp")
     assert client.replies() == (["220"] if trusted else ["554 5.7.1"])
     client.leave()
-    assert client.closed_line["peer"] == f"local uid {os.getuid()}"
+    (line,) = scene.events("session.closed" if trusted else "session.turned-away")
+    assert line["peer"] == f"local uid {os.getuid()}"
 
 
 async def test_smtp_over_a_unix_socket_relays_for_the_same(scene: Scene) -> None:
@@ -325,7 +403,7 @@ async def test_single_bytes_do_not_keep_a_session_open(scene: Scene, client: Cli
     for byte in b"NOOP" * 100:
         scene.clock_s += 1
         client.send(bytes([byte]))
-    scene.sessions.end_silent(300)
+    scene.sessions.end_silent(PATIENCE)
     assert client.replies() == ["220", "421 4.4.2"]
     client.leave()
     assert client.closed_line["result"] == "timeout"
@@ -336,12 +414,12 @@ async def test_content_has_to_come_at_a_pace(scene: Scene, client: Client) -> No
     for _ in range(20):
         scene.clock_s += 299
         client.send(b"x" * 998 + b"\r\n", *[b"y" * 998 + b"\r\n"] * 66)
-        scene.sessions.end_silent(300)
+        scene.sessions.end_silent(PATIENCE)
     assert not client.transport.closed
     for _ in range(2):
         scene.clock_s += 299
         client.send(b"z" * 998 + b"\r\n")
-        scene.sessions.end_silent(300)
+        scene.sessions.end_silent(PATIENCE)
     assert client.transport.closed
 
 
@@ -349,7 +427,7 @@ async def test_each_command_gives_time_for_the_next(scene: Scene, client: Client
     for part in (ENVELOPE, b"DATA\r\n", MESSAGE, b"NOOP\r\n", b"WHAT\r\n"):
         scene.clock_s += 299
         client.send(part)
-        scene.sessions.end_silent(300)
+        scene.sessions.end_silent(PATIENCE)
     assert not client.transport.closed
 
 
@@ -357,10 +435,10 @@ async def test_session_that_waits_for_us_is_not_silent(scene: Scene, client: Cli
     scene.accounts.waits = True
     client.send(ENVELOPE)
     scene.clock_s += 10_000
-    scene.sessions.end_silent(300)
+    scene.sessions.end_silent(PATIENCE)
     assert not client.transport.closed
     scene.accounts.give_answers()
-    scene.sessions.end_silent(300)
+    scene.sessions.end_silent(PATIENCE)
     assert client.replies() == SAID
 
 

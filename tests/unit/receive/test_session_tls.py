@@ -247,8 +247,8 @@ def test_one_session_too_many_is_closed_where_tls_comes_first(loop: str) -> None
             await first.secure(TRUSTING, name="mx.test")
             async with TlsClient(server.port) as second:
                 assert await second.replies() == []
-            (line,) = server.scene.events("session.closed")
-            assert line["result"] == "refused"
+            (line,) = server.scene.events("session.turned-away")
+            assert line["status"] == "4.3.2"
 
     run(loop, main())
 

@@ -107,7 +107,7 @@ def test_guard_is_there_where_strangers_can_be() -> None:
     plan = plan_of('[relay]\nnetworks = ["192.0.2.0/24"]\n[bans]\ntrusted = ["198.51.100.0/24"]\n')
     guard = decoded(plan, "guard", GuardSettings)
     assert guard.trusted == ("192.0.2.0/24", "198.51.100.0/24")
-    assert guard.rates == {"connections": 600, "messages": 1200, "recipients": 6000}
+    assert guard.rates == {"connections": 3000, "messages": 3000, "recipients": 6000}
     assert guard.writable == (guard.folder,) == ("/s/guard",)
     assert decoded(plan, "receive", ReceiveSettings).guard == "/r/guard"
 
