@@ -35,7 +35,10 @@ _FAULT_CODES: Final = frozenset({500, 501, 502, 555})
 pipelined behind a refused MAIL, nor 452, 552 and 553."""
 
 _START_BYTES: Final = 16
-"""What is kept of an over-long line, to tell DATA and BDAT from others, blanks before them included."""
+"""What is looked at of a line that cannot be read, to tell DATA and BDAT from others."""
+
+_NO_LETTERS: Final = bytes(byte for byte in range(256) if not chr(byte).isascii() or not chr(byte).isalpha())
+"""What may stand before and in a verb that somebody else might still read as one: blanks, NULs and the like."""
 
 _DROPPED: Final = TransactionDropped()
 
@@ -170,7 +173,7 @@ class Conversation(ABC):
         """Refuse a command that cannot be read; if it announces content, that must not be taken for
         commands."""
         self._refuse(refusal)
-        verb = line.lstrip()[:4].upper()
+        verb = line[:_START_BYTES].translate(None, _NO_LETTERS)[:4].upper()
         if verb == b"BDAT":
             self._hang_up(R421_OUT_OF_STEP, "chunk of unknown size")
         elif verb == b"DATA":
