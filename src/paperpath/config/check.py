@@ -23,7 +23,6 @@ from paperpath.wire.tls import TLS_FROM_THE_START
 
 _DOMAIN = 'write a name such as "mx.example.org"'
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-_NOT_SERVED_YET = frozenset({"pop3", "pop3s"})
 _RUN_MOST_BYTES = SOCKET_PATH_MOST_BYTES - len("/" + QUEUE_CONTROL)
 
 
@@ -153,9 +152,7 @@ class Checker:
     def _services(self, config: Config) -> None:
         for at, listener in enumerate(config.listen):
             key = f"listen[{at}].service"
-            if listener.service in _NOT_SERVED_YET:
-                self._note(key, f"{listener.service} is not served yet", "leave this [[listen]] out")
-            elif listener.service in TLS_FROM_THE_START and not config.tls.certificate:
+            if listener.service in TLS_FROM_THE_START and not config.tls.certificate:
                 self._note(key, f"{listener.service} needs a certificate", "set certificate and key in [tls]")
 
     def _tls(self, tls: Tls) -> Tls:

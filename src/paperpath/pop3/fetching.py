@@ -9,6 +9,7 @@ from paperpath.protocol.pop3 import ContentWanted, Event, PageWanted, Pop3Sessio
 from paperpath.wire.mailbox import Describe, Description, FromSession, MessageNotOpened, OpenMessage, Update, Updated
 
 LATER = "[SYS/TEMP] This cannot be done now; try again later"
+"""RFC 3206 4: our fault, and it may pass."""
 _GONE = "The message is gone"
 
 

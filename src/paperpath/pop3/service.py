@@ -12,6 +12,7 @@ from paperpath.process.settings import Pop3Settings
 from paperpath.protocol.pop3 import Pop3Config
 from paperpath.system.chance import random_bytes
 from paperpath.system.clock import now_microseconds
+from paperpath.system.tls import server_tls
 from paperpath.telemetry.log import Log
 
 _PEERS_REMEMBERED = 10_000
@@ -30,30 +31,35 @@ class Service:
         self.settings = settings
         self.logins, self.mailboxes, self.guard, self.log = logins, mailboxes, guard, log
         self.hostname = settings.hostname.encode()
+        self.tls = None if settings.tls is None else server_tls(settings.tls)
+        self.binds = any(name.endswith(_BINDING) for name in settings.mechanisms)
+        """Whether a mechanism has a use for the TLS channel's binding."""
         self.network_of = lru_cache(maxsize=_PEERS_REMEMBERED)(_network_of)
 
     def is_protected(self, peer: str, *, tls: bool) -> bool:
         """Tell whether nobody can listen: there is TLS, or the client is on this host and that is to be enough."""
         return tls or (self.settings.plain_in_clear == "loopback" and _is_loopback(peer))
 
-    def config(self, *, protected: bool, tls: bool, binds: bool) -> Pop3Config:
-        """Return what a session offers; ``binds``: the TLS channel has something to bind a login to."""
+    def config(self, timestamp: bytes, *, protected: bool, tls: bool, bound: bool) -> Pop3Config:
+        """Return what a session offers; ``bound``: the TLS channel has something to bind a login to."""
         mechanisms = self.settings.mechanisms
         offered = [
             name
             for name in mechanisms
-            if name != _APOP and (protected or name not in _SHOWING) and (binds or not name.endswith(_BINDING))
+            if name != _APOP and (protected or name not in _SHOWING) and (bound or not name.endswith(_BINDING))
         ]
         return Pop3Config(
             hostname=self.hostname,
-            timestamp=self._timestamp() if _APOP in mechanisms else b"",
+            timestamp=timestamp,
             passwords=protected and _PLAIN in mechanisms,
             mechanisms=tuple(offered),
-            stls=not tls and self.settings.tls is not None,
+            stls=not tls and self.tls is not None,
         )
 
-    def _timestamp(self) -> bytes:
-        """Return the greeting's timestamp (RFC 1939 7): never the same twice, and nobody knows the next."""
+    def timestamp(self) -> bytes:
+        """Return one for a greeting (RFC 1939 7), never the same twice, and nobody knows the next; empty: no APOP."""
+        if _APOP not in self.settings.mechanisms:
+            return b""
         chance = random_bytes(_TIMESTAMP_BYTES).hex()
         return f"<{os.getpid()}.{now_microseconds()}.{chance}@".encode() + self.hostname + b">"
 

@@ -13,6 +13,7 @@ from paperpath.pop3.login import LoggingIn, Peer
 from paperpath.pop3.mailboxes import Box
 from paperpath.pop3.service import Service
 from paperpath.pop3.sessions import STOPPING, Sessions
+from paperpath.process.upgrade import Upgrade
 from paperpath.protocol.pop3 import (
     Closing,
     ContentWanted,
@@ -23,10 +24,13 @@ from paperpath.protocol.pop3 import (
     Pop3Config,
     Pop3Session,
     ResponseGiven,
+    TlsWanted,
     UpdateWanted,
 )
+from paperpath.system.tls import TlsDetails, details, server_end_point
 from paperpath.telemetry.events import MailboxClosed, MailboxTrouble, ProcessBroken
 from paperpath.wire.guard import Offence
+from paperpath.wire.tls import TLS_FROM_THE_START
 
 _BUFFERED_MOST_BYTES = 64 * 1024
 """Pipelined input that waits behind an open question before reading stops."""
@@ -41,12 +45,14 @@ class Session(asyncio.Protocol):
     """One connection from its greeting to its end."""
 
     __slots__ = (
+        "_binding",
         "_bytes_out",
         "_choked",
         "_events",
         "_fetching",
         "_handling",
         "_input_ended",
+        "_is_over",
         "_last_step",
         "_login",
         "_machine",
@@ -57,7 +63,10 @@ class Session(asyncio.Protocol):
         "_service_name",
         "_sessions",
         "_started",
+        "_timestamp",
+        "_tls",
         "_transport",
+        "_upgrade",
         "result",
     )
 
@@ -65,7 +74,12 @@ class Session(asyncio.Protocol):
         self._service, self._service_name, self._sessions = service, name, sessions
         self._events: deque[Event] = deque()
         self._handling = self._paused = self._choked = self._input_ended = False
+        self._is_over = False
         self._bytes_out = 0
+        self._timestamp = service.timestamp()
+        self._upgrade: Upgrade | None = None
+        self._tls: TlsDetails | None = None
+        self._binding = b""
         self._fetching: Fetching | None = None
         self._reason: str | None = None
         self.result = "closed"
@@ -87,11 +101,16 @@ class Session(asyncio.Protocol):
             self._turn_away(_BANNED, ban)
         elif excess is not None:
             self._turn_away(_TOO_MANY, excess)
+        elif self._service_name in TLS_FROM_THE_START:
+            self._secure(early=b"")
         else:
             self.flush()
 
     def data_received(self, data: bytes) -> None:
         """Feed the machine."""
+        if self._upgrade is not None:
+            self._upgrade.data_received(data)
+            return
         machine = self._machine
         self.go_on(machine.receive(data))
         if machine.question is not None and machine.buffered_bytes > _BUFFERED_MOST_BYTES:
@@ -109,18 +128,24 @@ class Session(asyncio.Protocol):
         """The client reads again."""
         self._choked = False
         self._last_step = self._sessions.time()
-        if not self._paused and not self._transport.is_closing():
+        if not self._paused and self._upgrade is None and not self._transport.is_closing():
             self._transport.resume_reading()
         if self._fetching is not None:
             self._fetching.unchoke()
 
     def eof_received(self) -> bool:
-        """The client will send nothing more; True keeps the connection until what it asked is answered."""
+        """The client will send nothing more; True keeps the connection until what it asked is answered.
+
+        TLS cannot be half open.
+        """
         self._input_ended = True
-        return self._machine.question is not None
+        return self._machine.question is not None and self._tls is None
 
     def connection_lost(self, error: Exception | None) -> None:
         """Let go of everything, and write the session's one line."""
+        if self._is_over:  # a handshake that failed said so already
+            return
+        self._is_over = True
         self._sessions.discard(self)
         self._login.abandon()
         if self._fetching is not None:
@@ -137,8 +162,9 @@ class Session(asyncio.Protocol):
                 bytes_in=machine.bytes_in,
                 bytes_out=self._bytes_out,
                 duration_s=self._sessions.time() - self._started,
-                result=self.result,
+                result=self.result if self._upgrade is None else "tls-failed",
                 reason=(self._reason or self._login.reason or None) if error is None else str(error),
+                tls=None if self._tls is None else f"{self._tls} {self._tls.bits}",
             )
         )
 
@@ -159,6 +185,11 @@ class Session(asyncio.Protocol):
     def end(self, text: str, reason: str) -> None:
         """End it with these last words; the mailbox stays as it is."""
         self.result = reason
+        if self._upgrade is not None:  # nothing can be said within a handshake
+            upgrade, self._upgrade = self._upgrade, None
+            upgrade.cancel()
+            self.connection_lost(None)
+            return
         within_message = isinstance(self._machine.question, ContentWanted)
         self._login.abandon()
         if self._fetching is not None:
@@ -170,11 +201,40 @@ class Session(asyncio.Protocol):
     def _turn_away(self, text: str, reason: str) -> None:
         self._machine.take_output()  # instead of the greeting
         self._reason = reason
-        self.end(text, "refused")
+        if self._service_name in TLS_FROM_THE_START:  # it would not understand
+            self.result = "refused"
+            self._transport.close()
+        else:
+            self.end(text, "refused")
+
+    # TLS
+
+    @property
+    def _is_protected(self) -> bool:
+        return self._service.is_protected(self._peer, tls=self._tls is not None)
 
     def _config(self) -> Pop3Config:
-        protected = self._service.is_protected(self._peer, tls=False)
-        return self._service.config(protected=protected, tls=False, binds=False)
+        return self._service.config(
+            self._timestamp, protected=self._is_protected, tls=self._tls is not None, bound=bool(self._binding)
+        )
+
+    def _secure(self, early: bytes | None = None) -> None:
+        assert self._service.tls is not None, "TLS was not offered"
+        self._upgrade = Upgrade(self, self._service.tls.context, self._secured, self._tls_failed)
+        self._upgrade.begin(self._transport, early)
+
+    def _secured(self, transport: asyncio.Transport, data: bytes) -> None:
+        self._transport, self._upgrade = transport, None
+        self._choked = False  # the new transport has a buffer of its own
+        self._tls = details(transport)
+        self._binding = server_end_point(transport) if self._service.binds else b""
+        self._last_step = self._sessions.time()
+        self.go_on(self._machine.secured(self._config()))
+        if data:
+            self.data_received(data)
+
+    def _tls_failed(self, reason: str) -> None:
+        self.connection_lost(ConnectionError(reason))
 
     # Events
 
@@ -219,8 +279,7 @@ class Session(asyncio.Protocol):
     def _handle(self, event: Event) -> None:
         match event:
             case LoginGiven():
-                secure = self._service.is_protected(self._peer, tls=False)
-                self._login.begin(event, Peer(self._service_name, self._peer, secure))
+                self._login.begin(event, Peer(self._service_name, self._peer, self._is_protected, self._binding))
             case ResponseGiven():
                 self._login.respond(event)
             case LoginAbandoned():
@@ -229,8 +288,9 @@ class Session(asyncio.Protocol):
                 self._closing(reason)
             case PageWanted() | ContentWanted() | UpdateWanted():
                 self._fetch(event)
-            case _:
-                raise RuntimeError("TLS was not offered")
+            case TlsWanted():
+                self.flush()
+                self._secure()
 
     def _fetch(self, event: PageWanted | ContentWanted | UpdateWanted) -> None:
         fetching = self._fetching

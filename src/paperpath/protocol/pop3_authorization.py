@@ -56,8 +56,9 @@ class Pop3Authorization(Pop3Lines):
         return self._go_on()
 
     def secured(self, config: Pop3Config) -> list[Event]:
-        """The handshake is done; ``config`` says what holds now."""
-        self._answer_to(TlsWanted)
+        """The handshake is done, or the connection began with it; ``config`` says what holds now."""
+        if self.question is not None or self.bytes_in:
+            self._answer_to(TlsWanted)
         self.config = config
         self._user = None
         return self._go_on()

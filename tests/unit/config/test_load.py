@@ -235,7 +235,7 @@ def test_tls() -> None:
         ('[tls]\nkey = "a"', "tls", "a certificate and its key come together"),
         (TLS.replace("certificate =", "# =", 1).replace("key =", "# =", 1), "tls", "there is no certificate for other"),
         ('[tls]\nrelay_fingerprints = ["ab"]', "tls.relay_fingerprints[0]", "'ab' is not a SHA-256 in hexadecimal"),
-        ('[[listen]]\nservice = "pop3"\naddress = "127.0.0.1:110"', "listen[0].service", "pop3 is not served yet"),
+        ('[[listen]]\nservice = "pop3s"\naddress = "127.0.0.1:995"', "listen[0].service", "pop3s needs a certificate"),
     ],
 )
 def test_tls_that_cannot_be(text: str, key: str, wrong: str) -> None:
