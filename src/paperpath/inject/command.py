@@ -1,6 +1,7 @@
 """What the small qmail programs share: their options, their last words, the qmail home."""
 
 import os
+import sys
 
 from paperpath.inject.places import NoConfiguration, find_places
 from paperpath.system import injection
@@ -17,21 +18,29 @@ class Usage(Exception):
 
 
 def options(words: list[bytes], flags: bytes, valued: bytes = b"") -> "Iterator[tuple[bytes, bytes]]":
-    """Take options off the front of ``words`` as getopt does; yield each letter with its value.  Raises Usage."""
+    """Take options off the front of ``words`` as qmail's getopt does; yield each letter with its value.
+
+    A word that begins with two dashes is the last.  Raises Usage, and has said why.
+    """
     while words and words[0][:1] == b"-" and words[0] != b"-":
         word = words.pop(0)
-        if word == b"--":
+        if word[:2] == b"--":
             return
         for at in range(1, len(word)):
             letter, rest = word[at : at + 1], word[at + 1 :]
             if letter in valued:
                 if not rest and not words:
-                    raise Usage
+                    raise _unusable("option requires an argument", letter)
                 yield letter, rest or words.pop(0)
                 break
             if letter not in flags:
-                raise Usage
+                raise _unusable("illegal option", letter)
             yield letter, b""
+
+
+def _unusable(fault: str, letter: bytes) -> Usage:
+    say(f"{os.path.basename(sys.argv[0])}: {fault} -- {os.fsdecode(letter)}")
+    return Usage()
 
 
 def say(text: str) -> None:

@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
         return _complain("message exceeds the largest size taken here (#5.3.4)", _PERMANENT)
     outcome = enqueue(line + message, sender, [os.fsencode(word) for word in argv[1:]])
     if outcome.text:
-        return _complain(f"unable to forward message: {outcome.text[1:]}", outcome.exit_code)
+        return _complain(outcome.text[1:], outcome.exit_code)
     injection.write_all(2, os.fsencode(f"forward: qp {outcome.words.rpartition(' ')[2] or os.getpid()}\n"))
     return 0
 

@@ -34,10 +34,22 @@ def main(_argv: list[str]) -> int:
     try:
         helpers.rewrite_mbox(mbox, temporary, _entries(messages))
     except OSError as error:
-        return fatal("maildir2mbox", f"unable to move mail to {os.fsdecode(mbox)}: {reason(error)}", TEMPORARY)
+        return fatal("maildir2mbox", f"{_failed(error, mbox, temporary)}: {reason(error)}", TEMPORARY)
     for _, path in messages:
         _remove(path)
     return 0
+
+
+def _failed(error: OSError, mbox: bytes, temporary: bytes) -> str:
+    """Return what could not be done."""
+    name = os.fsencode(error.filename or mbox)
+    if error.filename2 is not None:
+        return f"unable to move {os.fsdecode(temporary)} to {os.fsdecode(mbox)}"
+    if name == mbox:
+        return f"unable to lock {os.fsdecode(mbox)}"
+    if name == temporary:
+        return f"unable to create {os.fsdecode(temporary)}"
+    return f"unable to read $MAILDIR/{os.fsdecode(name)}"
 
 
 def _remove(path: bytes) -> None:

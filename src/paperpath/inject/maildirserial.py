@@ -47,8 +47,8 @@ def main(argv: list[str]) -> int:
     folder, prefix, *client = words
 
     def be_client() -> int:
-        helpers.become(client)
-        return fatal(_NAME, f"unable to run {os.fsdecode(client[0])}", TEMPORARY)
+        helpers.become_or_say(client, _NAME)
+        return TEMPORARY
 
     return run(folder, prefix, be_client, lifetime_s=lifetime_s, bounces=bounces)
 

@@ -25,8 +25,11 @@ def run(words: list[bytes]) -> int:
         injection.write_all(descriptor, date)
         injection.copy_to_end(0, descriptor)
 
-    status = injection.run_with_input(words, feed)
-    return _TEMPORARY if status < 0 else status
+    status = injection.run_with_input(words, feed, "predate")
+    if status >= 0:
+        return status
+    injection.write_all(2, b"predate: fatal: child crashed\n")
+    return _TEMPORARY
 
 
 def date_field(now: int) -> bytes:

@@ -5,6 +5,10 @@ import os
 from paperpath.inject.command import TEMPORARY, Usage, fatal, options, usage
 from paperpath.system import helpers, injection
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _LINES = {b"f": b"UFLINE", b"r": b"RPLINE", b"d": b"DTLINE"}
 
 
@@ -21,20 +25,25 @@ def main(argv: list[str]) -> int:
         return usage("preline cmd [ arg ... ]")
     lines = b"".join([os.environb[name] for letter, name in _LINES.items() if wanted[letter]])
     try:
-        status = run(words, lines)
+        status = run(words, lines, "preline")
     except OSError as error:
         return fatal("preline", f"unable to copy input: {error.strerror}", TEMPORARY)
     return status if status >= 0 else fatal("preline", "child crashed", TEMPORARY)
 
 
-def run(words: list[bytes], lines: bytes) -> int:
+def run(words: list[bytes], lines: bytes, name: str = "") -> int:
     """Run a program on ``lines`` and standard input; return its status, a signal's number below zero.
 
-    Raises OSError.  A program need not read all of it.
+    Where it cannot be started, we say so as the program ``name``, if there is one.  Raises OSError.
     """
+    return helpers.run(words, feeder(lines), name)
+
+
+def feeder(lines: bytes) -> "Callable[[int], None]":
+    """Return what writes ``lines`` and standard input to a descriptor."""
 
     def feed(descriptor: int) -> None:
         injection.write_all(descriptor, lines)
         injection.copy_to_end(0, descriptor)
 
-    return helpers.run(words, feed)
+    return feed

@@ -26,7 +26,9 @@ def main(argv: list[str]) -> int:
         return HOME_NOT_READABLE
     if found is None:
         return NO_ALIAS
-    fields = (found.user, str(found.uid), str(found.gid), found.home, found.dash, found.extension)
+    account = _find(found.user)
+    home = found.home if account is None else account.home  # as the database spells it
+    fields = (found.user, str(found.uid), str(found.gid), home, found.dash, found.extension)
     injection.write_all(1, b"".join([os.fsencode(field) + b"\0" for field in fields]))
     return 0
 

@@ -2,6 +2,7 @@
 
 import os
 
+from paperpath.inject.command import Usage, options
 from paperpath.inject.places import NoConfiguration, find_places
 from paperpath.inject.queueing import enqueue, limit_bytes
 from paperpath.message.composing import Author, Composer, Moment, UnreadableField, split_message
@@ -11,11 +12,10 @@ from paperpath.system import clock, injection
 
 EXIT_DONE, EXIT_PERMANENT, EXIT_TEMPORARY = 0, 100, 111
 _FATAL = b"qmail-inject: fatal: "
-_USAGE = b"qmail-inject: usage: qmail-inject [ -nNaAhH ] [ -f sender ] [ recip ... ]\n"
 
 
 class Fatal(Exception):
-    """The program ends with a text and an exit code."""
+    """The program ends with a text, or nothing more to say, and an exit code."""
 
     def __init__(self, text: bytes, code: int) -> None:
         super().__init__(text)
@@ -42,45 +42,39 @@ def main(argv: list[str]) -> int:
 def inject(words: list[bytes], message: bytes | None) -> int:
     """Be qmail-inject with these arguments; ``message`` is given where standard input has been read already."""
     try:
-        options = read_options(words)
+        chosen = read_options(words)
         if message is None:
             message = injection.read_to_end(0, limit_bytes())
         if message is None:
             raise Fatal(b"message exceeds the largest size taken here (#5.3.4)\n", EXIT_PERMANENT)
-        return _inject(options, message)
+        return _inject(chosen, message)
     except Fatal as error:
-        injection.write_all(2, error.text if error.text is _USAGE else _FATAL + error.text)
+        if error.text:
+            injection.write_all(2, _FATAL + error.text)
         return error.code
     except OSError as error:
-        injection.write_all(2, _FATAL + os.fsencode(f"{error.filename or 'message'}: {error.strerror}\n"))
+        where = b"" if error.filename is None else b": " + os.fsencode(f"{error.filename}: {error.strerror}")
+        injection.write_all(2, _FATAL + b"read error" + where + b"\n")
         return EXIT_TEMPORARY
 
 
 def read_options(words: list[bytes]) -> Options:
-    """Read the command line as getopt does.  Raises Fatal."""
-    options, strategy, at = Options(), b"A", 0
-    while at < len(words) and words[at][:1] == b"-" and words[at] != b"-":
-        word, at = words[at], at + 1
-        if word == b"--":
-            break
-        for position in range(1, len(word)):
-            letter = word[position : position + 1]
+    """Read the command line.  Raises Fatal."""
+    found, strategy = Options(), b"A"
+    try:
+        for letter, value in options(words, b"aAhHnN", b"f"):
             if letter == b"f":
-                rest = word[position + 1 :]
-                if not rest and at >= len(words):
-                    raise Fatal(_USAGE, EXIT_PERMANENT)
-                options.sender, at = (rest, at) if rest else (words[at], at + 1)
-                break
-            if letter in b"aAhH":
-                strategy = letter
+                found.sender = value
             elif letter in b"nN":
-                options.printed = letter == b"n"
+                found.printed = letter == b"n"
             else:
-                raise Fatal(_USAGE, EXIT_PERMANENT)
-    options.arguments = words[at:]
-    options.by_arguments = strategy != b"h"
-    options.by_header = strategy in b"hH" or (strategy == b"A" and not options.arguments)
-    return options
+                strategy = letter
+    except Usage:
+        raise Fatal(b"", EXIT_PERMANENT) from None
+    found.arguments = words
+    found.by_arguments = strategy != b"h"
+    found.by_header = strategy in b"hH" or (strategy == b"A" and not words)
+    return found
 
 
 def _inject(options: Options, raw: bytes) -> int:
@@ -92,11 +86,10 @@ def _inject(options: Options, raw: bytes) -> int:
     try:
         composer.read(fields)
         sender = _sender(options, rewriter, composer)
-        recipients = [rewriter.complete(word) for word in options.arguments] if options.by_arguments else []
+        recipients = [_recipient(rewriter, word) for word in options.arguments] if options.by_arguments else []
         header = composer.header(_follow_up())
-    except (UnreadableField, Unparsable) as error:
-        field = error.args[0] if isinstance(error, UnreadableField) else b"an address on the command line\n"
-        raise Fatal(b"unable to parse this line:\n" + field, EXIT_PERMANENT) from None
+    except UnreadableField as error:
+        raise _unreadable(error.args[0]) from None
     if options.by_header:
         recipients += composer.recipients
     if options.printed:
@@ -110,8 +103,22 @@ def _inject(options: Options, raw: bytes) -> int:
 
 def _sender(options: Options, rewriter: Rewriter, composer: Composer) -> bytes:
     if options.sender is not None:
-        return rewriter.complete(options.sender)
+        try:
+            return rewriter.complete(options.sender)
+        except Unparsable:
+            raise _unreadable(quote_argument(options.sender)) from None
     return composer.default_sender() if composer.sender is None else composer.sender
+
+
+def _recipient(rewriter: Rewriter, word: bytes) -> bytes:
+    try:
+        return rewriter.complete(word)
+    except Unparsable:
+        raise Fatal(b"unable to parse address: " + word + b"\n", EXIT_PERMANENT) from None
+
+
+def _unreadable(line: bytes) -> Fatal:
+    return Fatal(b"unable to parse this line:\n" + line, EXIT_PERMANENT)
 
 
 def _variable(*names: bytes) -> bytes | None:

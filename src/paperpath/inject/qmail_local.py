@@ -69,7 +69,7 @@ def _size() -> int:
         os.lseek(0, 0, os.SEEK_SET)
         return os.fstat(0).st_size
     except OSError as error:
-        raise Refused(Deferred(f"Unable to rewind message: {error.strerror}.", code="3.0")) from None
+        raise Refused(Deferred("Unable to rewind message.", code="3.0")) from error
 
 
 def _deliver(errand: Errand, default: bytes) -> int:

@@ -1,5 +1,7 @@
 """qmail-newmrh: makes control/morercpthosts.cdb from control/morercpthosts (qmail-interfaces 18)."""
 
+import os
+
 from paperpath.base.cdb import build
 from paperpath.inject.command import TEMPORARY, fatal, qmail_home, reason
 
@@ -8,7 +10,12 @@ _MODE = 0o644
 
 def main(_argv: list[str]) -> int:
     """Return 0, or 111; then the old file is in place."""
-    file = qmail_home() + "/control/morercpthosts"
+    home = qmail_home()
+    file = home + "/control/morercpthosts"
+    try:
+        os.chdir(home)
+    except OSError as error:
+        return fatal("qmail-newmrh", f"unable to chdir to {home}: {reason(error)}", TEMPORARY)
     try:
         with open(file, "rb") as stream:
             hosts = stream.read()
@@ -22,5 +29,5 @@ def main(_argv: list[str]) -> int:
         write_file_durably(file + ".cdb", table, _MODE)
     except (OSError, ValueError) as error:
         text = reason(error) if isinstance(error, OSError) else str(error)
-        return fatal("qmail-newmrh", f"unable to write control/morercpthosts.cdb: {text}", TEMPORARY)
+        return fatal("qmail-newmrh", f"unable to write to control/morercpthosts.tmp: {text}", TEMPORARY)
     return 0

@@ -1,5 +1,7 @@
 """qmail-newu: makes users/cdb from users/assign (qmail-interfaces 4.1 and 4.2)."""
 
+import os
+
 from paperpath.base.cdb import build
 from paperpath.inject.command import TEMPORARY, fatal, qmail_home
 
@@ -17,7 +19,10 @@ class BadFormat(ValueError):
 
 def main(_argv: list[str]) -> int:
     """Return 0, or 111; then the old file is in place."""
-    folder = qmail_home() + "/users"
+    home = qmail_home()
+    folder = home + "/users"
+    if not os.path.isdir(home):
+        return fatal("qmail-newu", "unable to chdir", TEMPORARY)
     try:
         with open(f"{folder}/assign", "rb") as file:
             assignments = file.read()
@@ -34,7 +39,7 @@ def main(_argv: list[str]) -> int:
     try:
         write_file_durably(f"{folder}/cdb", table, _MODE)
     except OSError:
-        return fatal("qmail-newu", "unable to write users/cdb", TEMPORARY)
+        return fatal("qmail-newu", "unable to open users/cdb.tmp", TEMPORARY)
     return 0
 
 

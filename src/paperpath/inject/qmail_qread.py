@@ -1,16 +1,17 @@
 """qmail-qread: the messages of the queue and who is to get them (qmail-interfaces 18).
 
-The queue does not keep recipients that are done, so none is shown as ``done``.
+The queue does not keep recipients that are done, so none is shown as ``done``.  Where the server cannot be asked, and
+the qmail home has a queue of qmail's own, it is that which is shown.
 """
 
 import sys
 from collections.abc import Iterator
 
 from paperpath.base.ids import show_id
+from paperpath.inject import qmail_queue_folder
+from paperpath.inject.command import qmail_home
 from paperpath.inject.control import NoAnswer, ask
 from paperpath.wire.control import ListMessages, MessageView, NoSuchMessage, ShowMessage
-
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def main(_argv: list[str]) -> int:
@@ -19,8 +20,12 @@ def main(_argv: list[str]) -> int:
         for message in _messages():
             sys.stdout.write(describe(message))
     except NoAnswer as error:
-        sys.stderr.write(f"qmail-qread: fatal: {error}\n")
-        return 111
+        home = qmail_home()
+        if not qmail_queue_folder.is_there(home):
+            sys.stderr.write(f"qmail-qread: fatal: {error}\n")
+            return 111
+        for text in qmail_queue_folder.listing(home):
+            sys.stdout.write(text)
     return 0
 
 
@@ -38,18 +43,8 @@ def _messages() -> Iterator[MessageView]:
 
 def describe(message: MessageView) -> str:
     """Return what is printed of one message."""
-    birth = _date(message.birth)
-    lines = [f"{birth}  #{show_id(message.message)}  {message.size}  <{_shown(message.sender)}> \n"]
-    lines += [f"\t{recipient.channel}\t{_shown(recipient.address)}\n" for recipient in message.recipients]
+    birth, sender = qmail_queue_folder.date(message.birth), qmail_queue_folder.shown(message.sender)
+    lines = [f"{birth}  #{show_id(message.message)}  {message.size}  <{sender}> \n"]
+    for recipient in message.recipients:
+        lines.append(f"\t{recipient.channel}\t{qmail_queue_folder.shown(recipient.address)}\n")
     return "".join(lines)
-
-
-def _date(seconds: int) -> str:
-    from time import gmtime
-
-    t = gmtime(seconds)
-    return f"{t.tm_mday} {_MONTHS[t.tm_mon - 1]} {t.tm_year} {t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d} GMT"
-
-
-def _shown(address: bytes) -> str:
-    return "".join(chr(byte) if 32 < byte < 127 else "_" for byte in address)

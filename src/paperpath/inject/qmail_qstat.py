@@ -1,17 +1,25 @@
-"""qmail-qstat: how many messages are in the queue (qmail-interfaces 18)."""
+"""qmail-qstat: how many messages are in the queue (qmail-interfaces 18).
+
+Where the server cannot be asked, and the qmail home has a queue of qmail's own, it is that which is counted.
+"""
 
 import sys
 
+from paperpath.inject import qmail_queue_folder
+from paperpath.inject.command import qmail_home
 from paperpath.inject.control import NoAnswer, ask
 from paperpath.wire.control import Statistics
 
 
 def main(_argv: list[str]) -> int:
-    """Print two lines; nothing ever waits to be preprocessed here."""
+    """Print two lines; in the server's queue nothing ever waits to be preprocessed."""
     try:
-        messages = ask(Statistics()).messages
+        messages, unprocessed = ask(Statistics()).messages, 0
     except NoAnswer as error:
-        sys.stderr.write(f"qmail-qstat: fatal: {error}\n")
-        return 111
-    print(f"messages in queue: {messages}\nmessages in queue but not yet preprocessed: 0")
+        home = qmail_home()
+        if not qmail_queue_folder.is_there(home):
+            sys.stderr.write(f"qmail-qstat: fatal: {error}\n")
+            return 111
+        messages, unprocessed = qmail_queue_folder.count(home)
+    print(f"messages in queue: {messages}\nmessages in queue but not yet preprocessed: {unprocessed}")
     return 0

@@ -2,9 +2,9 @@
 
 import os
 
-from paperpath.inject.command import PERMANENT, TEMPORARY, fatal, reason, say, usage
+from paperpath.inject.command import PERMANENT, TEMPORARY, fatal, say, usage
 from paperpath.inject.queueing import enqueue
-from paperpath.message.composing import split_message
+from paperpath.message.composing import UnreadableField, split_message
 from paperpath.message.rewriting import quote_argument
 from paperpath.message.rfc822 import Unparsable, lex, rewrite_addresses, unquote
 
@@ -34,13 +34,13 @@ def main(argv: list[str]) -> int:
     target = os.fsencode(argv[1])
     try:
         header = _read_header()
-    except OSError as error:
-        return fatal("qreceipt", f"read error: {reason(error)}", TEMPORARY)
+    except OSError:
+        return fatal("qreceipt", "read error", TEMPORARY)
     fields, _ = split_message(header)
     try:
-        is_due = any(_asks_for(field, target) for field in fields)
-    except Unparsable:
-        return fatal("qreceipt", "unable to parse what is asked for", PERMANENT)
+        is_due = bool(sum(_asks_for(field, target) for field in fields))  # all of them are read, as qmail does
+    except UnreadableField as error:
+        return fatal("qreceipt", f"unable to parse this: {os.fsdecode(error.args[0].rstrip())}", PERMANENT)
     return _notify(sender, target, _message_id(fields)) if is_due and sender not in _NOBODY else 0
 
 
@@ -57,7 +57,7 @@ def _name(field: bytes) -> bytes:
 
 
 def _asks_for(field: bytes, target: bytes) -> bool:
-    """Tell whether a field asks for a notice about exactly this address.  Raises Unparsable."""
+    """Tell whether a field asks for a notice about exactly this address.  Raises UnreadableField."""
     if _name(field) != _ASKS:
         return False
     found: list[bytes] = []
@@ -65,7 +65,10 @@ def _asks_for(field: bytes, target: bytes) -> bool:
     def note(address: "list[Token]") -> None:
         found.append(unquote(address[::-1]))
 
-    rewrite_addresses(lex(field), note)
+    try:
+        rewrite_addresses(lex(field), note)
+    except Unparsable:
+        raise UnreadableField(field) from None
     return target in found
 
 
@@ -82,5 +85,5 @@ def _notify(sender: bytes, target: bytes, message_id: bytes) -> int:
     outcome = enqueue(notice, b"", [sender])
     if outcome.text:
         kind = "permanent" if outcome.exit_code == PERMANENT else "temporary"
-        say(f"qreceipt: fatal: {kind} qmail-queue error: {outcome.text[1:]}")
+        say(f"qreceipt: fatal: {kind} qmail-queue error")
     return outcome.exit_code

@@ -3,7 +3,8 @@
 import os
 
 from paperpath.inject.command import PERMANENT, TEMPORARY, Usage, fatal, options
-from paperpath.inject.preline import run
+from paperpath.inject.preline import feeder
+from paperpath.system import helpers
 
 _NEEDED = (b"DTLINE", b"RPLINE", b"UFLINE", b"LOCAL", b"HOST", b"SENDER")
 
@@ -30,7 +31,7 @@ def main(argv: list[str]) -> int:
     lines = b"".join([environment[name] for letter, name in names.items() if shown[letter]])
     values = {b"%": b"%", b"g": environment[b"SENDER"], b"h": environment[b"HOST"], b"u": local}
     try:
-        status = run([_filled(word, values) for word in words], lines)
+        status = helpers.run([_filled(word, values) for word in words], feeder(lines), "qsmhook", "command not found")
     except OSError:
         return fatal("qsmhook", "unable to read message", TEMPORARY)
     return status if status >= 0 else fatal("qsmhook", "temporary problem", TEMPORARY)

@@ -72,7 +72,7 @@ def read_options(words: list[bytes]) -> Options:
     options, at = Options(), 0
     while at < len(words) and words[at][:1] == b"-" and words[at] != b"-":
         word, at = words[at], at + 1
-        if word == b"--":
+        if word[:2] == b"--":
             break
         position = 1
         while position < len(word):
@@ -110,14 +110,12 @@ def _take(options: Options, letter: bytes, value: bytes) -> None:
 
 
 def _send(options: Options) -> int:
-    environment = os.environb
+    if options.name is not None:
+        os.environb[b"MAILNAME"] = options.name
     words = [b"-H" if options.by_header else b"-a"]
     if options.sender is not None:
-        if options.sender:
-            _follow_sender(options.sender)
+        _follow_sender(options.sender)
         words += [b"-f", options.sender]
-    if options.name is not None:
-        environment[b"MAILNAME"] = options.name
     message = injection.read_to_end(0, limit_bytes())
     if message is None:
         injection.write_all(2, b"sendmail: fatal: message exceeds the largest size taken here (#5.3.4)\n")
@@ -127,7 +125,7 @@ def _send(options: Options) -> int:
 
 
 def _follow_sender(sender: bytes) -> None:
-    """Let the From field follow the sender, as netqmail does."""
+    """Let the From field follow the sender, as netqmail does; a name that was given goes with the rest."""
     for name in _NAMES:
         os.environb.pop(name, None)
     user, at, host = sender.rpartition(b"@")

@@ -31,5 +31,5 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         text = f"unable to {verb} {os.fsdecode(file)}: {reason(error)}"
         return fatal("setlock", text, TEMPORARY) if fails else 0
-    helpers.become(program)
-    return fatal("setlock", f"unable to run {os.fsdecode(program[0])}", TEMPORARY)
+    helpers.become_or_say(program, "setlock")
+    return TEMPORARY

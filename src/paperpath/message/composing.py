@@ -32,7 +32,7 @@ _ONLY_REWRITTEN = frozenset(
     )
 )
 _ADDRESSES = _PLAIN_RECIPIENTS | _RESENT_RECIPIENTS | _ONLY_REWRITTEN | {b"return-path"}
-_MAY_BE_UNREADABLE = _PLAIN_RECIPIENTS | {b"resent-to", b"resent-cc"}
+_MAY_BE_UNREADABLE = _PLAIN_RECIPIENTS | _RESENT_RECIPIENTS
 _DELETED = frozenset((b"bcc", b"resent-bcc", b"return-path", b"content-length"))
 _DELETING = {b"s": b"return-path", b"f": b"from", b"i": b"message-id"}
 _MAKES_RESENT = _RESENT_RECIPIENTS | {
@@ -146,8 +146,8 @@ class Composer:
             except UnreadableField:
                 if name not in _MAY_BE_UNREADABLE:
                     raise
-            else:
-                self._keep_addresses(name, addresses)
+            # Of a field that can be read in part only, that part counts.
+            self._keep_addresses(name, addresses)
         if name not in _DELETED:
             self._kept.append(field)
 
@@ -159,7 +159,7 @@ class Composer:
         if name in _RESENT_RECIPIENTS:
             self._resent += addresses
         if name == b"return-path" and self.sender is None and addresses:
-            self.sender = addresses[0]
+            self.sender = addresses[0] + (b"-@[]" if b"r" in self._letters else b"")
 
     def _rewritten(self, field: bytes, take: "Callable[[bytes], object]") -> bytes:
         def rewrite(address: "list[Token]") -> None:

@@ -22,6 +22,7 @@ _SPECIALS = {byte: chr(byte) for byte in b",@.<>:;"}
 _BLANKS = frozenset(b" \t\r\n")
 _ENDS_ATOM = _BLANKS | frozenset(b'([",@.<>:;')
 _OPEN = {ord("("): (COMMENT, ord(")")), ord('"'): (QUOTE, ord('"')), ord("["): (LITERAL, ord("]"))}
+_ATOM_HOLDS = bytes(byte for byte in range(32, 127) if byte not in b")]\\")
 _BACKSLASH, _PARENTHESIS = ord("\\"), ord("(")
 _ESCAPED = frozenset(b'"[]()\\\r\n')
 _SURROUND = {QUOTE: (b'"', b'"'), LITERAL: (b"[", b"]"), COMMENT: (b"(", b")"), ATOM: (b"", b"")}
@@ -51,7 +52,8 @@ def lex(text: bytes) -> "list[Token]":
             raise Unparsable("closed before it was opened")
         else:
             word, at = _atom(text, at)
-            tokens.append((ATOM, word))
+            # What an atom cannot hold is written in quotes from here on.
+            tokens.append((QUOTE if word.translate(None, _ATOM_HOLDS) else ATOM, word))
     return tokens
 
 
@@ -170,7 +172,6 @@ class _Reader:
         self._address: list[Token] = []
         self._rewrite = rewrite
         self._in_group, self._word_fits = False, True
-        self._was_address = False
 
     def read(self) -> None:
         while self.left:
@@ -185,7 +186,7 @@ class _Reader:
                 self.output.append(self.left.pop())
             elif kind == ",":
                 self._flush()
-                self._was_address, self._word_fits = False, True
+                self._word_fits = True
                 self.output.append(self.left.pop())
             else:
                 self._part(kind)
@@ -205,15 +206,12 @@ class _Reader:
     def _flush_with_comma(self) -> None:
         if self._address:
             self._give()
-        if self._was_address:
             self.output.append((",", b""))
-            self._was_address = False
 
     def _give(self) -> None:
         self._rewrite(self._address)
         self.output += self._address
         self._address = []
-        self._was_address = True
 
     def _bracketed(self) -> None:
         self._flush_with_comma()
@@ -232,14 +230,14 @@ class _Reader:
         self._flush_with_comma()
         if self._in_group:
             raise Unparsable("a group in a group")
-        self._in_group, self._word_fits, self._was_address = True, True, False
+        self._in_group, self._word_fits = True, True
         self.output.append(self.left.pop())
 
     def _group_begins(self) -> None:
         self._flush()
         if not self._in_group:
             raise Unparsable("a colon outside of a group")
-        self._in_group, self._word_fits, self._was_address = False, True, False
+        self._in_group, self._word_fits = False, True
         while self.left and self.left[-1][0] != ",":
             self.output.append(self.left.pop())
         if self.left:

@@ -34,6 +34,19 @@ _MODE = 0o600
 
 def become(words: list[bytes]) -> int:
     """Go on as another program; return only where that cannot be: ``CANNOT`` or ``TEMPORARY``."""
+    return CANNOT if try_to_become(words) in _GONE_FOR_GOOD else TEMPORARY
+
+
+def become_or_say(words: list[bytes], name: str, complaint: str = "unable to run {0}: {1}") -> int:
+    """Likewise, and where that cannot be, say so as the program ``name``; {0} is the other program, {1} the reason."""
+    failure = try_to_become(words)
+    text = complaint.format(os.fsdecode(words[0]), os.strerror(failure))
+    _write(2, os.fsencode(f"{name}: fatal: {text}\n"))
+    return CANNOT if failure in _GONE_FOR_GOOD else TEMPORARY
+
+
+def try_to_become(words: list[bytes]) -> int:
+    """Go on as another program; return only where that cannot be: why (errno)."""
     # Python ignores it, and what is ignored stays so in the program.
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     failure = errno.ENOENT
@@ -41,7 +54,7 @@ def become(words: list[bytes]) -> int:
         failure = _exec(path, words)
         if failure not in _NOT_IN_THIS_FOLDER:
             break
-    return CANNOT if failure in _GONE_FOR_GOOD else TEMPORARY
+    return failure
 
 
 def _candidates(name: bytes) -> list[bytes]:
@@ -103,11 +116,17 @@ def start_reader(be: "Callable[[], int]") -> int:
     return writer
 
 
-def run(words: list[bytes], feed: "Callable[[int], None] | None" = None) -> int:
+def run(
+    words: list[bytes],
+    feed: "Callable[[int], None] | None" = None,
+    name: str = "",
+    complaint: str = "unable to run {0}: {1}",
+) -> int:
     """Run a program on our descriptors and return its exit status, or a signal's number below zero.
 
     With ``feed``, its standard input is what that writes to the descriptor it gets; the program may stop reading when
-    it likes.  Where it cannot be started, the status is ``CANNOT`` or ``TEMPORARY``.  Raises OSError.
+    it likes.  Where it cannot be started, the status is ``CANNOT`` or ``TEMPORARY``, and with a ``name`` we say so as
+    the program of that name.  Raises OSError.
     """
     reader, writer = os.pipe() if feed is not None else (-1, -1)
     child = os.fork()
@@ -116,7 +135,7 @@ def run(words: list[bytes], feed: "Callable[[int], None] | None" = None) -> int:
         try:
             if feed is not None:
                 os.dup2(reader, 0)
-            code = become(words)
+            code = become_or_say(words, name, complaint) if name else become(words)
         finally:
             os._exit(code)
     if feed is not None:

@@ -262,15 +262,18 @@ def enter(folder: str) -> None:
         pass
 
 
-def run_with_input(words: list[bytes], feed: "Callable[[int], None]") -> int:
+def run_with_input(words: list[bytes], feed: "Callable[[int], None]", name: str) -> int:
     """Run a program, searched on PATH, whose standard input ``feed`` writes (it gets the descriptor); return its
-    status, 111 where it could not be started."""
+    status, 111 where it could not be started: then the program ``name``, which we are, has said so."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
         try:
             os.dup2(reader, 0)
+            _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
             os.execvp(words[0], words)  # noqa: S606
+        except OSError as error:
+            write_all(2, os.fsencode(f"{name}: fatal: unable to run {os.fsdecode(words[0])}: {error.strerror}\n"))
         finally:
             os._exit(111)
     os.close(reader)

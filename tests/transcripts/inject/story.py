@@ -65,7 +65,7 @@ def read(path: Path) -> list[Story]:
         elif mark in {"> ", ">", ">|"}:
             stories[-1].output += _bytes(rest) + (b"" if mark == ">|" else b"\n")
         elif mark in {"F ", "F", "T ", "T"}:
-            stories[-1].envelope.append(mark[0] + rest)
+            stories[-1].envelope.append(mark[0] + _bytes(rest).decode("utf-8", "backslashreplace"))
         elif mark == "E ":
             stories[-1].errors += rest.encode() + b"\n"
         elif line.startswith("exit "):
