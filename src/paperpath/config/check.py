@@ -18,11 +18,13 @@ from paperpath.config.places import QUEUE_CONTROL
 from paperpath.config.problems import Problem
 from paperpath.config.schema import Bounce, Config, Listen, Local, Paths, Qmail, Remote
 from paperpath.config.schema_auth import Auth, OAuth
+from paperpath.config.schema_fronts import Fronts
 from paperpath.config.schema_tls import Certificate, Tls
 from paperpath.wire.tls import TLS_FROM_THE_START
 
 _DOMAIN = 'write a name such as "mx.example.org"'
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_NEVER_PROXIED = frozenset({"pop3", "pop3s"})
 _RUN_MOST_BYTES = SOCKET_PATH_MOST_BYTES - len("/" + QUEUE_CONTROL)
 
 
@@ -78,6 +80,10 @@ class Checker:
                 trusted=self._each("bans.trusted", config.bans.trusted, _network, 'write "192.0.2.0/24"'),
             ),
             tls=self._tls(config.tls),
+            fronts=Fronts(
+                proxy=self._each("fronts.proxy", config.fronts.proxy, _network, 'write "192.0.2.0/24"'),
+                xclient=self._each("fronts.xclient", config.fronts.xclient, _network, 'write "192.0.2.0/24"'),
+            ),
             remote=self._remote(config.remote),
             bounce=self._bounce(config.bounce),
             qmail=self._qmail(config.qmail),
@@ -154,6 +160,15 @@ class Checker:
             key = f"listen[{at}].service"
             if listener.service in TLS_FROM_THE_START and not config.tls.certificate:
                 self._note(key, f"{listener.service} needs a certificate", "set certificate and key in [tls]")
+            if listener.proxy == "always":
+                self._proxy(at, listener, config)
+
+    def _proxy(self, at: int, listener: Listen, config: Config) -> None:
+        key = f"listen[{at}].proxy"
+        if listener.service in _NEVER_PROXIED or listener.address.startswith("unix:"):
+            self._note(key, "is for ports on which mail comes in", 'write proxy = "never"')
+        elif not config.fronts.proxy:
+            self._note(key, "nobody may send a PROXY header", "list the load balancers in [fronts] proxy")
 
     def _tls(self, tls: Tls) -> Tls:
         if bool(tls.certificate) != bool(tls.key):

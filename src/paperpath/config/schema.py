@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from paperpath.base.limits import RECIPIENTS_MINIMUM, RECIPIENTS_MOST
 from paperpath.config.schema_auth import Auth, OAuth
+from paperpath.config.schema_fronts import Fronts
 from paperpath.config.schema_pop3 import Pop3
 from paperpath.config.schema_tls import Tls
 from paperpath.config.section import Duration, Section, Size, Text
@@ -28,6 +29,10 @@ class Listen(Section, frozen=True, kw_only=True):
 
     service: Annotated[Service, _about("What is spoken there.")]
     address: Annotated[Text, _about("Where: ``host:port``, ``[v6]:port`` or ``unix:/path``.")]
+    proxy: Annotated[
+        Literal["never", "always"],
+        _about("Whether each connection begins with a PROXY header, from the load balancers of ``[fronts]`` only."),
+    ] = "never"
 
 
 class Paths(Section, frozen=True, kw_only=True):
@@ -516,6 +521,7 @@ class Config(Section, frozen=True, kw_only=True):
     bans: Bans = Bans()
     tls: Tls = Tls()
     pop3: Pop3 = Pop3()
+    fronts: Fronts = Fronts()
     inject: Inject = Inject()
     queue: Queue = Queue()
     remote: Remote = Remote()

@@ -62,6 +62,11 @@ class ReceiveSettings(Common, frozen=True, kw_only=True):
     sessions_per_address: int
     """Of this process alone, from one address that may not relay."""
     command_timeout_s: int
+    proxied: frozenset[str] = frozenset()
+    """Names of the listening sockets on which connections begin with a PROXY header."""
+    proxy_networks: tuple[str, ...] = ()
+    """Who may send one."""
+    xclient_networks: tuple[str, ...] = ()
     tls: TlsSettings | None = None
     """None: there is no certificate, and so no TLS with clients."""
     greeting: str = ""

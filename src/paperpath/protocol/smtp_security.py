@@ -6,6 +6,7 @@ more.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _ATTRIBUTES: Final = frozenset({b"NAME", b"ADDR", b"PORT", b"PROTO", b"HELO"})
 _UNKNOWN: Final = frozenset({b"[UNAVAILABLE]", b"[TEMPUNAVAIL]"})
 _XTEXT: Final = re.compile(rb"\+([0-9A-F]{2})")
+_V6: Final = b"IPV6:"
 _PROTOCOLS: Final = {b"SMTP": False, b"ESMTP": True}
 
 
@@ -59,12 +61,23 @@ def parse_xclient(argument: bytes) -> ClientTold | Refusal:
     if not values or any(len(value) > DOMAIN_BYTES for value in values.values()):
         return XCLIENT_SYNTAX
     proto = values.get(b"PROTO") or b"SMTP"
-    address = values.get(b"ADDR")
-    if proto.upper() not in _PROTOCOLS or (address and not address.isascii()):
+    address = _address(values[b"ADDR"]) if b"ADDR" in values else None
+    if proto.upper() not in _PROTOCOLS or (b"ADDR" in values and address is None):
         return XCLIENT_SYNTAX
     return ClientTold(
-        address=None if address is None else address.removeprefix(b"IPV6:").removeprefix(b"IPv6:").decode(),
+        address=address,
         name=values.get(b"NAME"),
         helo=values.get(b"HELO"),
         esmtp=_PROTOCOLS[proto.upper()],
     )
+
+
+def _address(value: bytes) -> str | None:
+    """Return an address as it is compared, nothing where it is not known, None where it is none."""
+    if not value:
+        return ""
+    bare = value[len(_V6) :] if value[: len(_V6)].upper() == _V6 else value
+    try:
+        return str(ipaddress.ip_address(bare.decode()))
+    except ValueError:
+        return None

@@ -35,7 +35,20 @@ def arrive(
     service: Service, name: str, sessions: Sessions, session: OpenSession, transport: asyncio.BaseTransport
 ) -> Arrival:
     """Look at who is at the other end, and count the session where it has a place."""
-    peer, client = service.client_at(transport)
+    told = sessions.spoken_for.pop(transport, None)
+    peer, client = service.client_at(transport) if told is None else (told, service.client(told))
+    return _let_in(service, name, sessions, session, peer, client)
+
+
+def arrive_as(service: Service, name: str, sessions: Sessions, session: OpenSession, peer: str) -> Arrival:
+    """Look again at a session that is counted, whose client is somebody else: who it came through said so."""
+    sessions.discard(session)
+    return _let_in(service, name, sessions, session, peer, service.client(peer))
+
+
+def _let_in(
+    service: Service, name: str, sessions: Sessions, session: OpenSession, peer: str, client: Client
+) -> Arrival:
     standing = Standing(service.guard, peer, client.network, client.wide, _rank(service, client))
     refused = _judge(service, sessions, peer, client) if client.network else None
     if refused is None and name in RELAYS_ONLY and not client.relay:

@@ -64,6 +64,10 @@ class Service:
         self.submitter, self.directory, self.log = submitter, directory, log
         self.hostname = settings.hostname.encode()
         relay_networks = [ipaddress.ip_network(network) for network in settings.relay_networks]
+        self._fronts = {
+            "proxy": [ipaddress.ip_network(network) for network in settings.proxy_networks],
+            "xclient": [ipaddress.ip_network(network) for network in settings.xclient_networks],
+        }
 
         @lru_cache(maxsize=_PEERS_REMEMBERED)
         def client(peer: str) -> Client:
@@ -98,6 +102,17 @@ class Service:
     def may_relay_by(self, tls: TlsDetails | None) -> bool:
         """Tell whether the certificate that a client proved to hold lets it send to everywhere."""
         return tls is not None and self.tls is not None and tls.client_fingerprint in self.tls.relay_fingerprints
+
+    def may_say(self, how: str, peer: str) -> bool:
+        """Tell whether who is there may say for whom it speaks: ``how`` is ``proxy`` or ``xclient``."""
+        networks = self._fronts[how]
+        if not networks:
+            return False
+        try:
+            address = parse_address(peer)
+        except ValueError:
+            return False
+        return any(address in network for network in networks)
 
     def client_at(self, transport: asyncio.BaseTransport) -> tuple[str, Client]:
         """Return who is at the other end, as text, and what that tells."""

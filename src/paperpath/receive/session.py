@@ -13,9 +13,10 @@ from paperpath.base.terms import MessageTerms
 from paperpath.base.text import describe, show
 from paperpath.message.trace import received_line, with_keyword
 from paperpath.process.upgrade import Upgrade
-from paperpath.protocol.smtp_refusals import OTHER_PROTOCOL
+from paperpath.protocol.smtp_refusals import OTHER_PROTOCOL, R220_READY
 from paperpath.protocol.smtp_server import (
     R354_START_INPUT,
+    ClientTold,
     Closing,
     ContentEnd,
     ContentPart,
@@ -30,7 +31,7 @@ from paperpath.protocol.smtp_server import (
     TransactionDropped,
 )
 from paperpath.receive import replies
-from paperpath.receive.arrival import arrive
+from paperpath.receive.arrival import arrive, arrive_as
 from paperpath.receive.gatherer import Gatherer
 from paperpath.receive.paced import Against, Paced
 from paperpath.receive.recipients import Recipients, Verdict
@@ -70,6 +71,7 @@ class Session(Paced):
         "_machine",
         "_messages",
         "_peer",
+        "_peer_name",
         "_progress_at",
         "_recipients",
         "_service",
@@ -79,6 +81,7 @@ class Session(Paced):
         "_terms",
         "_ticket",
         "_upgrade",
+        "_xclient",
         "last_input",
         "relay",
         "result",
@@ -96,6 +99,7 @@ class Session(Paced):
         self._messages = self._recipients = self._ticket = 0
         self._progress_at = self._limits.progress_bytes
         self._terms: MessageTerms | None = None
+        self._peer_name: str | None = None
         self._upgrade: Upgrade | None = None
         self.tls: TlsDetails | None = None
         """What the handshake agreed on; None in clear."""
@@ -109,6 +113,7 @@ class Session(Paced):
         self._started = self.last_input = self._sessions.time()
         arrival = arrive(self._service, self._service_name, self._sessions, self, transport)
         self._peer, self.relay, self.standing = arrival.peer, arrival.relay, arrival.standing
+        self._xclient = self._service.may_say("xclient", self._peer)
         self._judge = Recipients(self._service, self._peer, self.standing)
         self._machine = ServerSession(self._service.config(self._kind()))
         if arrival.refusal is not None:
@@ -121,7 +126,7 @@ class Session(Paced):
             self._flush()
 
     def _kind(self) -> Kind:
-        return Kind(self.relay, self._service_name == "lmtp", xclient=False)
+        return Kind(self.relay, self._service_name == "lmtp", self._xclient)
 
     def _turn_away(self, last: Reply) -> None:
         self._machine.take_output()  # instead of the greeting
@@ -244,6 +249,21 @@ class Session(Paced):
 
     def _tls_failed(self, reason: str) -> None:
         self.connection_lost(ConnectionError(reason))
+
+    def _client_told(self, event: ClientTold) -> None:
+        """Whoever it came through says who the client is: from here on that one counts (Postfix's XCLIENT)."""
+        if event.name is not None:
+            self._peer_name = show(event.name) or None
+        if event.address is not None:
+            arrival = arrive_as(self._service, self._service_name, self._sessions, self, event.address or "unknown")
+            if arrival.refusal is not None:
+                self._refuse(arrival.refusal, None, f"XCLIENT: {arrival.peer} is turned away")
+                return
+            self._peer, self.relay, self.standing = arrival.peer, arrival.relay, arrival.standing
+            self._judge = Recipients(self._service, self._peer, self.standing)
+        machine = self._machine
+        machine.start_over(self._service.config(self._kind()), secure=machine.secure)
+        self._answer(R220_READY)
 
     # Events
 
@@ -399,7 +419,7 @@ class Session(Paced):
         return received_line(
             helo=machine.helo,
             peer=self._peer,
-            peer_name=None,
+            peer_name=self._peer_name,
             hostname=self._service.hostname,
             protocol=protocol,
             recipient=recipients[0] if len(recipients) == 1 else None,
@@ -464,6 +484,7 @@ class Session(Paced):
 
 
 _HANDLERS: dict[type[Event], Any] = {
+    ClientTold: Session._client_told,
     SenderGiven: Session._sender,
     RecipientGiven: Session._recipient,
     ContentStart: Session._content_start,

@@ -62,6 +62,8 @@ class Sessions:
         self.draining = False
         self.turned_away = TurnedAwayLately()
         self.time: Callable[[], float] = asyncio.get_running_loop().time
+        self.spoken_for: dict[asyncio.BaseTransport, str] = {}
+        """Connections whose session begins now, and the client's address that a load balancer told."""
         self._open: dict[OpenSession, Standing] = {}
         self._from: Counter[str] = Counter()
         self._none_open = asyncio.Event()

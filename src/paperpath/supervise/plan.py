@@ -178,6 +178,10 @@ def _login_parts(config: Config, users: _Users) -> list[Part]:
     return [Part(role.replace(".", "-"), role, users.name(role), _pack(settings), (role,)) for role, settings in wanted]
 
 
+def _door_name(listen: Listen) -> str:
+    return f"{listen.service} {listen.address}"
+
+
 def _inner_doors(config: Config) -> tuple[Door, ...]:
     """The sockets between processes.  Who is at the other end is told by the kernel, so their mode need not."""
     paths = {
@@ -194,7 +198,7 @@ def _inner_doors(config: Config) -> tuple[Door, ...]:
 
 
 def _door(listen: Listen) -> Door:
-    return Door(f"{listen.service} {listen.address}", parse_listen(listen.address))
+    return Door(_door_name(listen), parse_listen(listen.address))
 
 
 def _local_doors(config: Config) -> tuple[str, ...]:
@@ -241,6 +245,9 @@ def _receive(
         sessions_most=max(1, config.receive.sessions // processes),
         sessions_per_address=config.receive.sessions_per_address,
         command_timeout_s=config.receive.command_timeout,
+        proxied=frozenset(_door_name(listen) for listen in config.listen if listen.proxy == "always"),
+        proxy_networks=config.fronts.proxy,
+        xclient_networks=config.fronts.xclient,
         tls=tls,
         greeting=config.receive.greeting,
         refused_senders=frozenset(map(as_bytes, config.receive.refused_senders)),

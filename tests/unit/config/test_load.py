@@ -220,6 +220,9 @@ key = "tls/other.key"
 """ % ("ef" * 30)
 
 
+PROXIED = '[[listen]]\nservice = "smtp"\naddress = "127.0.0.1:25"\nproxy = "always"\n'
+
+
 def test_tls() -> None:
     tls = parse('hostname = "mx.test"\n' + TLS, "/etc/x/paperpath.toml").tls
     assert (tls.certificate, tls.key, tls.minimum) == ("/etc/x/tls/mx.pem", "/keys/mx.key", "1.2")
@@ -236,6 +239,9 @@ def test_tls() -> None:
         (TLS.replace("certificate =", "# =", 1).replace("key =", "# =", 1), "tls", "there is no certificate for other"),
         ('[tls]\nrelay_fingerprints = ["ab"]', "tls.relay_fingerprints[0]", "'ab' is not a SHA-256 in hexadecimal"),
         ('[[listen]]\nservice = "pop3s"\naddress = "127.0.0.1:995"', "listen[0].service", "pop3s needs a certificate"),
+        (PROXIED, "listen[0].proxy", "nobody may send a PROXY header"),
+        (PROXIED.replace("127.0.0.1:25", "unix:/x"), "listen[0].proxy", "is for ports on which mail comes in"),
+        ('[fronts]\nxclient = ["192.0.2.1/24"]', "fronts.xclient[0]", "192.0.2.1/24 has host bits set"),
     ],
 )
 def test_tls_that_cannot_be(text: str, key: str, wrong: str) -> None:

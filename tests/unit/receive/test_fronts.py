@@ -1,0 +1,190 @@
+"""Who may say for whom it speaks, and what counts then: PROXY headers and XCLIENT."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from paperpath.process.settings import ReceiveSettings
+from paperpath.receive import proxied
+from tests.loops import on_both_loops, run
+from tests.tls_client import TlsClient
+from tests.unit.receive.live import EHLO, MAIL, TRUSTING, codes, serving, start_tls, with_tls
+from tests.unit.receive.scene import SETTINGS, Scene
+
+HERE = ("127.0.0.1/32",)
+HEADER = b"PROXY TCP4 192.0.2.77 192.0.2.1 4242 25\r\n"
+MINE = b"PROXY TCP4 198.51.100.9 192.0.2.1 4242 25\r\n"
+FOREIGN = b"EHLO c\r\nMAIL FROM:<a@c>\r\nRCPT TO:<x@foreign.test>\r\nQUIT\r\n"
+
+
+def behind(**changes: object) -> ReceiveSettings:
+    return with_tls(proxy_networks=HERE, relay_networks=("127.0.0.0/8", "198.51.100.0/24"), **changes)
+
+
+@on_both_loops
+@pytest.mark.parametrize("cut", [1, 20, len(HEADER), len(HEADER) + 3, 1000])
+def test_the_client_is_who_the_header_says(loop: str, cut: int) -> None:
+    async def main() -> None:
+        async with serving(configured=behind(), proxied=True) as server, TlsClient(server.port) as client:
+            octets = HEADER + EHLO + MAIL
+            await client.send(octets[:cut])
+            await asyncio.sleep(0)
+            await client.send(octets[cut:])
+            assert codes(await client.replies(7)) == "220 250 250 250 354 250 221"
+            line = await server.closed()
+            assert (line["peer"], line["bytes_in"]) == ("192.0.2.77", len(EHLO + MAIL))
+            (taken,) = server.scene.queue.taken
+            assert taken.trace.startswith(b"Received: from c ([192.0.2.77])\n")
+            assert taken.origin == "smtp 192.0.2.77"
+            assert not server.scene.sessions.spoken_for
+
+    run(loop, main())
+
+
+@on_both_loops
+@pytest.mark.parametrize(("header", "code"), [(HEADER, 550), (MINE, 250), (b"PROXY UNKNOWN\r\n", 250)])
+def test_relaying_is_for_the_client_that_the_header_names(loop: str, header: bytes, code: int) -> None:
+    async def main() -> None:
+        async with serving(configured=behind(), proxied=True) as server, TlsClient(server.port) as client:
+            await client.send(header + FOREIGN)
+            assert codes(await client.replies(5)) == f"220 250 250 {code} 221"
+
+    run(loop, main())
+
+
+@on_both_loops
+@pytest.mark.parametrize("split", [False, True])
+def test_tls_from_the_start_behind_a_header(loop: str, split: bool) -> None:
+    """The client's part of the handshake comes in one piece with the header, or is cut anywhere."""
+
+    async def main() -> None:
+        async with serving("submissions", behind(), proxied=True) as server, TlsClient(server.port) as client:
+            if split:
+                await client.send(HEADER[:30])
+            await client.secure(TRUSTING, name="mx.test", before=HEADER[30:] if split else HEADER, together=EHLO + MAIL)
+            assert codes(await client.replies(7)) == "220 250 250 250 354 250 221"
+            client.close()
+            line = await server.closed()
+            assert (line["peer"], line["server_name"]) == ("192.0.2.77", "mx.test")
+
+    run(loop, main())
+
+
+@on_both_loops
+def test_starttls_behind_a_header(loop: str) -> None:
+    async def main() -> None:
+        async with serving(configured=behind(), proxied=True) as server, TlsClient(server.port) as client:
+            await client.send(HEADER)
+            await start_tls(client)
+            await client.send(b"QUIT\r\n")
+            assert codes(await client.replies()) == "221"
+
+    run(loop, main())
+
+
+@on_both_loops
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (EHLO, "what came is no PROXY header"),
+        (b"PROXY TCP4 x y 1 2\r\n", "the PROXY line is not understood"),
+        (b"", "no PROXY header came"),
+    ],
+)
+def test_no_header_no_session(loop: str, sent: bytes, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxied, "HEADER_MOST_S", 0.05)
+
+    async def main() -> None:
+        async with serving(configured=behind(), proxied=True) as server, TlsClient(server.port) as client:
+            if sent:
+                await client.send(sent)
+            assert await client.replies() == []
+            (line,) = server.scene.events("session.closed")
+            assert (line["result"], line["reason"]) == ("error", reason)
+            assert not server.opened
+
+    run(loop, main())
+
+
+@on_both_loops
+def test_a_header_from_anybody_else_is_not_read(loop: str) -> None:
+    settings = with_tls(proxy_networks=("192.0.2.0/24", "::1/128"))
+
+    async def main() -> None:
+        async with serving(configured=settings, proxied=True) as server, TlsClient(server.port) as client:
+            try:
+                await client.send(HEADER + EHLO)
+            except ConnectionError:
+                pass
+            assert await client.replies() == []
+            server.scene.sessions.turned_away.log(server.scene.log)
+            (line,) = server.scene.events("session.turned-away")
+            assert (line["peer"], line["reason"]) == ("127.0.0.1", "not in [fronts] proxy")
+            assert not server.opened
+
+    run(loop, main())
+
+
+PROXY_SETTINGS = msgspec.structs.replace(
+    SETTINGS, xclient_networks=("203.0.113.5/32",), relay_networks=("198.51.100.0/24",), sessions_per_address=2
+)
+
+
+@pytest.fixture
+async def scene() -> Scene:
+    return Scene(PROXY_SETTINGS)
+
+
+async def test_the_client_is_who_xclient_says(scene: Scene) -> None:
+    client = scene.open("203.0.113.5")
+    client.send(b"EHLO front\r\nXCLIENT NAME=spike.example ADDR=192.0.2.77 PORT=4 PROTO=ESMTP HELO=first.example\r\n")
+    assert client.replies() == ["220", "250", "220"]
+    client.send(b"MAIL FROM:<a@c>\r\nRCPT TO:<x@foreign.test>\r\nRCPT TO:<joe@here.test>\r\nDATA\r\nx\r\n.\r\n")
+    assert [reply[:3] for reply in client.replies()] == ["250", "550", "250", "354", "250"]
+    (taken,) = scene.queue.taken
+    source = b"Received: from first.example (spike.example [192.0.2.77])\n"
+    assert taken.trace.startswith(source + b"\tby mx.test with ESMTP ")
+    assert taken.origin == "smtp 192.0.2.77"
+    (refused,) = scene.events("message.refused")
+    assert refused["peer"] == "192.0.2.77"
+    client.leave()
+    assert client.closed_line["peer"] == "192.0.2.77"
+    assert len(scene.sessions) == 0
+
+
+async def test_relaying_is_for_the_client_that_xclient_names(scene: Scene) -> None:
+    for address, code in ((b"198.51.100.7", "250"), (b"IPV6:2001:db8::7", "550"), (b"[UNAVAILABLE]", "550")):
+        client = scene.open("203.0.113.5")
+        client.send(b"XCLIENT ADDR=%b\r\nEHLO c\r\nMAIL FROM:<a@c>\r\nRCPT TO:<x@foreign.test>\r\n" % address)
+        assert client.replies()[-1][:3] == code
+        client.leave()
+
+
+async def test_xclient_can_be_used_again_and_keeps_what_it_does_not_name(scene: Scene) -> None:
+    client = scene.open("203.0.113.5")
+    client.send(b"XCLIENT ADDR=192.0.2.77\r\nXCLIENT ADDR=192.0.2.78\r\nXCLIENT NAME=x.example\r\n")
+    assert client.replies() == ["220", "220", "220", "220"]
+    assert scene.sessions.count_from("192.0.2.77") == 0
+    assert scene.sessions.count_from("192.0.2.78") == 1
+    client.leave()
+    assert client.closed_line["peer"] == "192.0.2.78"
+
+
+async def test_limits_are_those_of_the_client_that_xclient_names(scene: Scene) -> None:
+    fronts = [scene.open("203.0.113.5") for _ in range(2)]
+    for front in fronts:
+        front.send(b"XCLIENT ADDR=192.0.2.77\r\n")
+        assert front.replies()[-1] == "220"
+    third = scene.open("203.0.113.5")
+    third.send(b"XCLIENT ADDR=192.0.2.77\r\n")
+    assert third.replies()[-1] == "421 4.7.0"
+    assert third.transport.closed
+    third.leave()
+    assert len(scene.sessions) == 2
+
+
+async def test_xclient_is_for_those_listed_only(scene: Scene) -> None:
+    client = scene.open("203.0.113.6")
+    client.send(b"EHLO c\r\nXCLIENT ADDR=198.51.100.7\r\nMAIL FROM:<a@c>\r\nRCPT TO:<x@foreign.test>\r\n")
+    assert client.replies() == ["220", "250", "502 5.5.1", "250 2.1.0", "550 5.7.1"]
