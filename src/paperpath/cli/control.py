@@ -1,4 +1,4 @@
-"""The conversation with `queue` on its control socket: one connection, one request, one answer."""
+"""The conversation with `queue`, or another process, on its control socket: one connection, one request, one answer."""
 
 import socket
 from typing import Any
@@ -14,48 +14,57 @@ _TIMEOUT_S = 60.0
 _READ_BYTES = 256 * 1024
 _START = "start the server with `paperpath serve`, or name the right --config"
 
-_decoder = msgspec.msgpack.Decoder(control.FromQueue)
+_queue_answers = msgspec.msgpack.Decoder(control.FromQueue)
 
 
 def ask(path: str, request: msgspec.Struct) -> control.FromQueue:
     """Send one request to the queue at the socket ``path`` and return its answer.
 
-    Raises TemporaryFault where the server does not run, does not answer, or says that it cannot; Fault where this user
-    may not ask or where the message is not there.
+    Raises what ``converse`` raises; TemporaryFault where the queue says that it cannot, Fault where the message is not
+    there.
+    """
+    answer: control.FromQueue = converse(path, request, _queue_answers, "the queue")
+    return _judged(answer)
+
+
+def converse(path: str, request: msgspec.Struct, answers: "msgspec.msgpack.Decoder[Any]", who: str) -> Any:
+    """Send one request to the process at the socket ``path`` and return its answer.
+
+    Raises TemporaryFault where the server does not run or does not answer, Fault where this user may not ask.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(_TIMEOUT_S)
         try:
             sock.connect(path)
             sock.sendall(encode(Hello(VERSION, "operator")) + encode(request))
-            answer = _answer(sock)
+            answer = _answer(sock, answers, who)
         except (FileNotFoundError, ConnectionRefusedError):
             raise TemporaryFault(f"the server does not run: nobody listens on {path}; {_START}") from None
         except PermissionError:
-            raise Fault(f"you may not operate the queue at {path}; become root or the server's user") from None
+            raise Fault(f"you may not operate {who} at {path}; become root or the server's user") from None
         except TimeoutError:
-            raise TemporaryFault(f"the queue at {path} has not answered for {_TIMEOUT_S:.0f} s; try again") from None
+            raise TemporaryFault(f"{who} at {path} has not answered for {_TIMEOUT_S:.0f} s; try again") from None
         except (ConnectionResetError, BrokenPipeError):
             answer = None
     if answer is None:
-        # The queue hangs up on users who are not its operators, and when it ends.
+        # It hangs up on users who are not its operators, and when it ends.
         raise TemporaryFault(
-            f"the queue at {path} hung up; either you may not operate it (become root or the server's user)"
+            f"{who} at {path} hung up; either you may not operate it (become root or the server's user)"
             " or the server is just stopping"
         )
-    return _judged(answer)
+    return answer
 
 
-def _answer(sock: socket.socket) -> Any:
+def _answer(sock: socket.socket, answers: "msgspec.msgpack.Decoder[Any]", who: str) -> Any:
     """Return the first frame that comes, or None where the conversation ends without one."""
     frames = FrameBuffer()
     while data := sock.recv(_READ_BYTES):
         try:
             for body in frames.feed(data):
-                return _decoder.decode(body)
+                return answers.decode(body)
         except (FrameError, msgspec.MsgspecError):
             raise TemporaryFault(
-                "the queue's answer is not understood; it may run another version: restart it"
+                f"the answer of {who} is not understood; it may run another version: restart it"
             ) from None
     return None
 

@@ -20,6 +20,7 @@ _COMMANDS = {
     "check-config": "Check the configuration file.",
     "account": "Add, remove and list mailboxes; set passwords.",
     "queue": "Look into the queue and operate it.",
+    "ban": "See, explain, make and lift bans of addresses.",
     "explain": "Tell how an address is routed and delivered, rule by rule.",
     "import": "Turn a qmail host's control files into a configuration.",
     "send": "Send a message to try things out.",

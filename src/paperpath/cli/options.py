@@ -40,3 +40,17 @@ def load_config(given: str | None) -> "Config":
     from paperpath.config.load import load
 
     return load(config_path(given))
+
+
+def operator_name() -> str:
+    """Return who is typing, for the log."""
+    import pwd
+
+    from paperpath.base.text import show
+
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = f"uid {os.getuid()}"
+    behind = os.environ.get("SUDO_USER", "")
+    return show(os.fsencode(f"{name} (for {behind})" if behind else name))

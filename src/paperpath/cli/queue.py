@@ -12,7 +12,7 @@ from paperpath.base.text import show as show_bytes
 from paperpath.cli import queue_views as views
 from paperpath.cli.control import ask
 from paperpath.cli.faults import Fault
-from paperpath.cli.options import config_option, json_option, load_config
+from paperpath.cli.options import config_option, json_option, load_config, operator_name
 from paperpath.cli.show import count, note, print_json, say, somebody_is_there
 from paperpath.config.places import queue_control
 from paperpath.system import clock
@@ -268,7 +268,7 @@ def _confirm(question: str, everything: bool) -> None:
 
 def _operate(verb: str, done: str, messages: tuple[int, ...], config_file: str | None, as_json: bool) -> None:
     wanted = tuple(dict.fromkeys(messages))
-    answer = _expect(control.Done, ask(_socket(config_file), control.Operate(verb, wanted, _operator())))
+    answer = _expect(control.Done, ask(_socket(config_file), control.Operate(verb, wanted, operator_name())))
     if as_json:
         print_json({"touched": answer.touched})
     else:
@@ -276,15 +276,3 @@ def _operate(verb: str, done: str, messages: tuple[int, ...], config_file: str |
     if answer.touched < len(wanted):
         named = show_id(wanted[0]) if len(wanted) == 1 else count(len(wanted) - answer.touched, "message")
         raise Fault(f"{named} not in the queue (any more), or not in a state for `{verb}`; see `paperpath queue list`")
-
-
-def _operator() -> str:
-    """Return who is typing, for the log."""
-    import pwd
-
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        name = f"uid {os.getuid()}"
-    behind = os.environ.get("SUDO_USER", "")
-    return show_bytes(os.fsencode(f"{name} (for {behind})" if behind else name))

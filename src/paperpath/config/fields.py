@@ -134,6 +134,11 @@ def decode(field: Field, value: Any) -> Any:
     return msgspec.convert(value, field.hint)
 
 
+def parse_duration(text: str) -> int:
+    """Return seconds.  Raises ValueError."""
+    return int(_scaled(_DURATION, _SECONDS, text))
+
+
 def parse_size(text: str) -> int:
     """Return the bytes that a size such as ``500MiB`` means.  Raises ValueError."""
     return _scaled(_SIZE, _BYTES, text)

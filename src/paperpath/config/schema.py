@@ -313,7 +313,7 @@ class Bans(Section, frozen=True, kw_only=True):
         Meta(ge=0, le=10_000),
         _about(
             "What counts against an address within ``window`` before it is banned; 0: no bans but an operator's. "
-            "A failed login or an unknown recipient counts 1, most else 5, another protocol 10.",
+            "A failed login or an unknown recipient counts 1, slow content 2, most else 5, another protocol 10.",
             reason="nobody mistypes a password twenty times; a list with that many dead addresses is one to look at",
         ),
     ] = 20

@@ -31,7 +31,7 @@ POINTS = {
     Offence.UNKNOWN_RECIPIENT: 1,
     Offence.EARLY_TALK: 5,
     Offence.TOO_MANY_ERRORS: 5,
-    Offence.TOO_SLOW: 5,
+    Offence.TOO_SLOW: 2,
     Offence.OTHER_PROTOCOL: 10,
 }
 _WORDS = {

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable
 from types import TracebackType
+from typing import Any
 
 import msgspec
 
@@ -18,9 +19,9 @@ Answer = Callable[[msgspec.Struct], msgspec.Struct | bytes | None]
 class ControlServer:
     """Runs in a thread between `with` and its end; ``requests`` has what was asked, without the greetings."""
 
-    def __init__(self, path: str, answer: Answer) -> None:
+    def __init__(self, path: str, answer: Answer, requests: Any = FromOperator) -> None:
         self.requests: list[msgspec.Struct] = []
-        self._answer = answer
+        self._answer, self._types = answer, requests
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         self._listener.bind(path)
@@ -50,7 +51,7 @@ class ControlServer:
                 self._converse(sock)
 
     def _converse(self, sock: socket.socket) -> None:
-        frames, decoder, greeted = FrameBuffer(), msgspec.msgpack.Decoder(FromOperator), False
+        frames, decoder, greeted = FrameBuffer(), msgspec.msgpack.Decoder(self._types), False
         while data := sock.recv(65536):
             for body in frames.feed(data):
                 frame = decoder.decode(body)
