@@ -141,6 +141,11 @@ def test_terms_are_kept_with_their_message_and_recipient(store: Store) -> None:
     never = RecipientTerms("NEVER", b"rfc822;a@example.net")
     plain, termed = to("b@example.net"), msgspec.structs.replace(to("a@example.net"), terms=never)
     accept(store, msgspec.structs.replace(new(1, plain, termed), terms=asked), new(2))
+    with store.transaction():
+        view, plain_view = store.get(1, 10), store.get(2, 10)
+    assert view is not None and plain_view is not None
+    assert (view.terms, [one.terms for one in view.recipients]) == (asked, [None, never])
+    assert (plain_view.terms, plain_view.recipients[0].terms) == (None, None)
     first, second = claim(store)
     assert (first.terms, second.terms) == (asked, None)
     assert [recipient.terms for recipient in first.recipients] == [None, never]

@@ -3,6 +3,8 @@
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
+import msgspec
+
 from paperpath.base.reply import Reply, reply
 from paperpath.protocol.smtp_server import (
     R354_START_INPUT,
@@ -52,6 +54,14 @@ class Message:
     smtputf8: bool = False
     body: str = "7BIT"
     declared_size: int = 0
+    asked: list[str] = field(default_factory=list)
+    """What was asked for beside the delivery: ``mail NAME=VALUE ...``, ``rcpt N NAME=VALUE ...``."""
+
+
+def shown(what: str, terms: msgspec.Struct) -> str:
+    """Return the fields that say something, in one line."""
+    fields = zip(msgspec.structs.fields(terms), msgspec.structs.astuple(terms), strict=True)
+    return " ".join([what, *(f"{field.name}={value!r}" for field, value in fields if value != field.default)])
 
 
 @dataclass
@@ -117,8 +127,10 @@ class Shell:
             if answer.is_positive:
                 assert s.sender is not None
                 content = b"".join(self._parts)
+                asked = [] if s.asked is None else [shown("mail", s.asked)]
+                asked += [shown(f"rcpt {at}", terms) for at, terms in s.recipient_terms.items()]
                 self.messages.append(
-                    Message(s.sender, tuple(s.recipients), content, s.smtputf8, s.body, s.declared_size)
+                    Message(s.sender, tuple(s.recipients), content, s.smtputf8, s.body, s.declared_size, asked)
                 )
             self._parts.clear()
         return s.answer(answer)

@@ -97,6 +97,7 @@ def read(path: Path) -> Story:
             b"Message:": lambda: story.expect_message(text),  # noqa: B023
             b"|": lambda: story.expect_content(unescape(value) + b"\n"),  # noqa: B023
             b"|>": lambda: story.expect_content(unescape(value)),  # noqa: B023
+            b"Asked:": lambda: story.messages[-1].asked.append(text),  # noqa: B023
             b"Refused:": lambda: story.expect_refusal(text),  # noqa: B023
             b"Closed:": lambda: setattr(story, "closed", text),  # noqa: B023
         }
@@ -139,6 +140,8 @@ def play(story: Story, way: str, chance: random.Random) -> Shell:
         lmtp=story.lmtp,
     )
     shell = Shell(ServerSession(config), defaultdict(deque))
+    shell.session.secure = bool(story.limits.get("tls"))
+    shell.session.authenticated_at = story.limits.get("login", 0)
     for kind, reply in story.script:
         shell.script[kind].append(reply)
     steps = [step for step in story.steps if step.sent]

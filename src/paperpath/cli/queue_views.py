@@ -9,6 +9,7 @@ from typing import Any
 from paperpath.base.dates import iso8601
 from paperpath.base.ids import show_id
 from paperpath.base.text import one_line, show
+from paperpath.cli.queue_wishes import message_wishes, recipient_wishes
 from paperpath.cli.show import age, count, say, size, strong, table
 from paperpath.wire.control import MessageView, Numbers, RecipientView, Why
 
@@ -39,6 +40,9 @@ def print_message(message: MessageView, now: float) -> None:
             [_recipient_row(recipient, now) for recipient in message.recipients],
             right=(3, 4),
         )
+    for recipient in message.recipients:
+        if recipient.terms is not None:
+            say(f"{show(recipient.address)} asks for {', '.join(recipient_wishes(recipient.terms))}")
     if message.recipient_count > len(message.recipients):
         say(f"… and {count(message.recipient_count - len(message.recipients), 'recipient')} more")
     if message.history:
@@ -95,6 +99,7 @@ def summary_json(message: MessageView) -> dict[str, Any]:
         "origin": show(message.origin.encode()),
         "held": message.held,
         "recipient_count": message.recipient_count,
+        "asks_for": [] if message.terms is None else message_wishes(message.terms),
     }
 
 
@@ -110,6 +115,7 @@ def message_json(message: MessageView) -> dict[str, Any]:
             "due": recipient.due,
             "attempts": recipient.attempts,
             "last": recipient.last,
+            "asks_for": [] if recipient.terms is None else recipient_wishes(recipient.terms),
         }
         for recipient in message.recipients
     ]
@@ -147,6 +153,7 @@ def _print_head(message: MessageView, now: float) -> None:
         ("accepted", f"{iso8601(message.birth)}, {age(now - message.birth)} ago, from {show(message.origin.encode())}"),
         ("size", size(message.size)),
         ("waiting", count(message.recipient_count, "recipient")),
+        *([("asks for", ", ".join(message_wishes(message.terms)))] if message.terms is not None else []),
     ]
     for name, value in rows:
         say(f"{strong(f'{name:<9}')} {value}")

@@ -39,15 +39,18 @@ def main(argv: list[str]) -> int:
     return inject([os.fsencode(word) for word in argv[1:]], None)
 
 
-def inject(words: list[bytes], message: bytes | None) -> int:
-    """Be qmail-inject with these arguments; ``message`` is given where standard input has been read already."""
+def inject(words: list[bytes], message: bytes | None, asked: bytes = b"") -> int:
+    """Be qmail-inject with these arguments; ``message`` is given where standard input has been read already.
+
+    ``asked`` is as for ``queueing.submit``.
+    """
     try:
         chosen = read_options(words)
         if message is None:
             message = injection.read_to_end(0, limit_bytes())
         if message is None:
             raise Fatal(b"message exceeds the largest size taken here (#5.3.4)\n", EXIT_PERMANENT)
-        return _inject(chosen, message)
+        return _inject(chosen, message, asked)
     except Fatal as error:
         if error.text:
             injection.write_all(2, _FATAL + error.text)
@@ -77,7 +80,7 @@ def read_options(words: list[bytes]) -> Options:
     return found
 
 
-def _inject(options: Options, raw: bytes) -> int:
+def _inject(options: Options, raw: bytes, asked: bytes) -> int:
     rewriter, id_host = _rewriter()
     fields, body = split_message(raw)
     now = int(clock.now())
@@ -95,7 +98,7 @@ def _inject(options: Options, raw: bytes) -> int:
     if options.printed:
         injection.write_all(1, b"Return-Path: <" + quote_argument(sender) + b">\n" + header + body)
         return EXIT_DONE
-    outcome = enqueue(header + body, sender, recipients)
+    outcome = enqueue(header + body, sender, recipients, asked)
     if outcome.text:
         raise Fatal(os.fsencode(outcome.text[1:]) + b"\n", outcome.exit_code)
     return EXIT_DONE

@@ -131,11 +131,14 @@ def _home() -> str:
         return home()
 
 
-def enqueue(message: bytes, sender: bytes, recipients: "Sequence[bytes]") -> Outcome:
-    """Queue a message as callers of qmail-queue do: by the program that QMAILQUEUE names, if it names one."""
+def enqueue(message: bytes, sender: bytes, recipients: "Sequence[bytes]", asked: bytes = b"") -> Outcome:
+    """Queue a message as callers of qmail-queue do: by the program that QMAILQUEUE names, if it names one.
+
+    ``asked`` is as for ``submit``; qmail-queue's interface has no place for it.
+    """
     program = os.environb.get(b"QMAILQUEUE")
     if program is None:
-        return submit(message, sender, recipients)
+        return submit(message, sender, recipients, asked)
     envelope = b"F" + sender + b"\0" + b"".join([b"T" + recipient + b"\0" for recipient in recipients]) + b"\0"
     home = os.environ.get("PAPERPATH_QMAIL_HOME") or "/var/qmail"
     return _outcome(*injection.run_between_pipes(program, os.environb, home, (message, envelope), _CUSTOM_ON))
@@ -149,8 +152,12 @@ def _outcome(code: int, said: bytes) -> Outcome:
     return Outcome(code, words if words[0] in "DZ" else "")
 
 
-def submit(message: bytes, sender: bytes, recipients: "Sequence[bytes]") -> Outcome:
-    """Queue a message by the server, or leave it in the drop folder where the server is stopped."""
+def submit(message: bytes, sender: bytes, recipients: "Sequence[bytes]", asked: bytes = b"") -> Outcome:
+    """Queue a message by the server, or leave it in the drop folder where the server is stopped.
+
+    ``asked`` is what the sender asks for beside the delivery: parameters as MAIL takes them, NUL, and parameters as
+    RCPT takes them, for all recipients.  It goes behind the sender and a NUL, where no address has anything.
+    """
     wanted = [recipient for recipient in recipients if recipient]
     if any(len(address) > ADDRESS_MOST_BYTES for address in (sender, *wanted)):
         return Outcome(ADDRESS_TOO_LONG)
@@ -160,7 +167,8 @@ def submit(message: bytes, sender: bytes, recipients: "Sequence[bytes]") -> Outc
         return Outcome(NO_CONFIGURATION)
     if len(message) > places.size_most_bytes:
         return Outcome(REFUSED, "Dmessage exceeds the largest size taken here (#5.3.4)")
-    pieces = [netstring(message), netstring(sender), *[netstring(recipient) for recipient in wanted]]
+    origin = sender + b"\0" + asked if asked else sender
+    pieces = [netstring(message), netstring(origin), *[netstring(recipient) for recipient in wanted]]
     request = netstring(b"".join(pieces))
     try:
         return _judge(injection.exchange(places.socket, request))

@@ -16,6 +16,8 @@ _USAGE = b"sendmail: usage: sendmail [ -t ] [ -fsender ] [ -Fname ] [ -bp ] [ -b
 _FLAGS = b"vimxq"
 """Options that change nothing: input always ends where it ends, the queue runs by itself."""
 _TAKE_VALUES = b"BeopfFbNRV"
+_REPORTS = frozenset({b"SUCCESS", b"FAILURE", b"DELAY"})
+_ENVELOPE_ID_MOST = 100
 _SWALLOW = b"EJq"
 """Options whose value, if any, is the rest of their word."""
 _NAMES = (b"QMAILNAME", b"MAILNAME", b"NAME", b"QMAILHOST", b"MAILHOST")
@@ -38,7 +40,7 @@ class Usage(Exception):
 class Options:
     """What the command line says."""
 
-    __slots__ = ("arguments", "by_header", "mode", "name", "only_queue_run", "sender")
+    __slots__ = ("arguments", "by_header", "mail", "mode", "name", "only_queue_run", "rcpt", "sender")
 
     def __init__(self) -> None:
         self.arguments: list[bytes] = []
@@ -46,6 +48,15 @@ class Options:
         self.mode = b"m"
         self.name: bytes | None = None
         self.sender: bytes | None = None
+        self.mail: list[bytes] = []
+        """What is asked for beside the delivery (RFC 3461), as parameters of MAIL."""
+        self.rcpt = b""
+        """The same as a parameter of RCPT, for all recipients."""
+
+    @property
+    def asked(self) -> bytes:
+        """Return both as `queueing.submit` takes them."""
+        return b" ".join(self.mail) + b"\0" + self.rcpt if self.mail or self.rcpt else b""
 
 
 def main(argv: list[str]) -> int:
@@ -107,6 +118,27 @@ def _take(options: Options, letter: bytes, value: bytes) -> None:
         options.mode = value[:1]
         if options.mode not in b"mpsi":
             raise Usage
+    elif letter in b"NRV":
+        _ask(options, letter, value)
+
+
+def _ask(options: Options, letter: bytes, value: bytes) -> None:
+    """RFC 3461: which reports are wanted, what they return, and what the message is called in them.  Raises Usage."""
+    words = value.upper().split(b",")
+    if letter == b"N" and (words == [b"NEVER"] or (_REPORTS.issuperset(words) and len(set(words)) == len(words))):
+        options.rcpt = b"NOTIFY=" + b",".join(words)
+    elif letter == b"R" and value.upper() in (b"FULL", b"HDRS"):
+        options.mail.append(b"RET=" + value.upper())
+    elif letter == b"V" and _is_envelope_id(value):
+        options.mail.append(b"ENVID=" + value)
+    else:
+        raise Usage
+
+
+def _is_envelope_id(value: bytes) -> bool:
+    from paperpath.base.xtext import is_xtext
+
+    return 0 < len(value) <= _ENVELOPE_ID_MOST and is_xtext(value)
 
 
 def _send(options: Options) -> int:
@@ -120,7 +152,7 @@ def _send(options: Options) -> int:
     if message is None:
         injection.write_all(2, b"sendmail: fatal: message exceeds the largest size taken here (#5.3.4)\n")
         return EX_DATAERR
-    code = qmail_inject.inject([*words, b"--", *options.arguments], _with_plain_line_ends(message))
+    code = qmail_inject.inject([*words, b"--", *options.arguments], _with_plain_line_ends(message), options.asked)
     return _CODES.get(code, EX_TEMPFAIL)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from paperpath.base.terms import MessageTerms, RecipientTerms
 from paperpath.receive import replies
 from paperpath.receive.gatherer import Gatherer
 from paperpath.receive.recipients import Verdict
@@ -38,7 +39,15 @@ class Content:
             self._broken(error)
 
     def submit(
-        self, *, sender: bytes, recipients: tuple[bytes, ...], trace: bytes, origin: str, on_fate: OnFate
+        self,
+        *,
+        sender: bytes,
+        recipients: tuple[bytes, ...],
+        trace: bytes,
+        origin: str,
+        on_fate: OnFate,
+        terms: MessageTerms | None = None,
+        recipient_terms: RecipientTerms | None = None,
     ) -> None:
         """Hand the message to the queue; ``on_fate`` is called once, now or later: durable, or why not."""
         found = self._finished()
@@ -57,6 +66,8 @@ class Content:
             size=self._gatherer.size,
             origin=origin,
             attached=descriptor is not None,
+            terms=terms,
+            recipient_terms={} if recipient_terms is None else dict.fromkeys(range(len(recipients)), recipient_terms),
         )
         submitter.submit(submit, descriptor, lambda answer: self._answered(answer, on_fate))
 

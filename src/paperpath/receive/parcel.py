@@ -11,6 +11,7 @@ from functools import lru_cache
 from paperpath.base.address import NULL_SENDER, VERP_SUFFIX, split
 from paperpath.base.limits import ADDRESS_MOST_BYTES, ENVELOPE_MOST_BYTES, RECIPIENTS_MOST
 from paperpath.base.reply import Reply
+from paperpath.base.terms import MessageTerms, RecipientTerms
 from paperpath.base.text import show
 from paperpath.config.routing import route
 from paperpath.message.trace import received_line
@@ -19,6 +20,7 @@ from paperpath.receive import words
 from paperpath.receive.content import Content
 from paperpath.receive.recipients import Verdict
 from paperpath.receive.service import Service
+from paperpath.receive.terms import read_injected
 from paperpath.system.clock import now
 from paperpath.system.users import user_name
 from paperpath.telemetry.events import SenderReplaced
@@ -69,7 +71,7 @@ def program(service: Service, uid: int) -> Bringer:
 class Parcel:
     """Takes the bytes of one request; ``on_answer`` is called once, when it has ended and its fate is known."""
 
-    __slots__ = ("_bringer", "_content", "_machine", "_on_answer", "_service", "ended")
+    __slots__ = ("_bringer", "_content", "_machine", "_on_answer", "_service", "_terms", "ended")
 
     def __init__(self, service: Service, bringer: Bringer, on_answer: OnAnswer) -> None:
         self._service, self._bringer, self._on_answer = service, bringer, on_answer
@@ -77,6 +79,7 @@ class Parcel:
             message_most_bytes=bringer.size_most_bytes, envelope_most_bytes=2 * ENVELOPE_MOST_BYTES
         )
         self._content = Content(service)
+        self._terms: tuple[MessageTerms | None, RecipientTerms | None] = (None, None)
         self.ended = False
         """Whether the request is complete, and we have to answer."""
 
@@ -95,13 +98,30 @@ class Parcel:
             return
         self.ended = True
         if isinstance(event, Request):
-            refusal = _refusal(event)
-            if refusal is None:
-                self._submit(event)
-                return
+            self._requested(event)
+        elif isinstance(event, TooLarge):
+            self._answer(_refused(words.TOO_LARGE))
         else:
-            refusal = _refused(words.TOO_LARGE) if isinstance(event, TooLarge) else _not_understood(event)
-        self._answer(refusal)
+            self._answer(_not_understood(event))
+
+    def _requested(self, event: Request) -> None:
+        request = self._without_terms(event)
+        refusal = request if isinstance(request, Answer) else _refusal(request)
+        if isinstance(request, Request) and refusal is None:
+            self._submit(request)
+        elif refusal is not None:
+            self._answer(refusal)
+
+    def _without_terms(self, request: Request) -> Request | Answer:
+        """Take what a program of this host asks for from behind its sender; return the rest, or a refusal."""
+        sender, mark, asked = request.sender.partition(b"\0")
+        if not mark or self._bringer.uid is None:
+            return request
+        try:
+            self._terms = read_injected(asked)
+        except ValueError:
+            return _refused(words.PARAMETERS_MALFORMED)
+        return Request(sender, request.recipients)
 
     def _submit(self, request: Request) -> None:
         bringer, recipients = self._bringer, request.recipients
@@ -112,6 +132,8 @@ class Parcel:
             trace=self._trace(recipients),
             origin=bringer.origin,
             on_fate=lambda fate: self._submitted(fate, len(recipients)),
+            terms=self._terms[0],
+            recipient_terms=self._terms[1],
         )
 
     def _submitted(self, fate: Accepted | Verdict, recipients: int) -> None:

@@ -9,6 +9,7 @@ RELAYING_DENIED = reply(550, "5.7.1", "Mail to that domain is not taken from you
 SENDER_REFUSED = reply(553, "5.7.1", "Mail from that sender is not taken")
 RECIPIENT_UNKNOWN_NOW = reply(451, "4.3.0", "The recipient cannot be looked up just now, try again later")
 HOLD_BEYOND = reply(501, "5.5.4", "A message is not held until then; see FUTURERELEASE in the reply to EHLO")
+HOLD_TOO_LATE = reply(501, "5.5.4", "The message would be held until it is late")
 LOOPING = reply(554, "5.4.6", "The message went through too many servers, it is looping")
 TRY_LATER = reply(451, "4.3.0", "The message could not be stored just now, try again later")
 NO_ROOM = reply(452, "4.3.1", "There is no room for the message just now, try again later")

@@ -7,6 +7,7 @@ from paperpath.wire.intake import Accepted
 SENDER_MALFORMED = reply(501, "5.1.7", "Sorry, unacceptable sender")
 RECIPIENT_MALFORMED = reply(501, "5.1.3", "Sorry, I can't handle that recipient")
 ADDRESS_MALFORMED = reply(501, "5.1.3", "Sorry, I can't accept addresses like that")
+PARAMETERS_MALFORMED = reply(501, "5.5.4", "Sorry, I don't understand what reports are wanted")
 TOO_LARGE = reply(552, "5.3.4", "Sorry, the message is larger than is taken here")
 TOO_MANY_RECIPIENTS = reply(552, "5.5.3", "Sorry, the message has too many recipients")
 NOT_UNDERSTOOD = reply(500, "5.5.2", "That is not what is spoken here")

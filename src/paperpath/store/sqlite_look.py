@@ -4,16 +4,17 @@ import os
 
 from paperpath.store.contract import Totals
 from paperpath.store.sqlite_database import Database
+from paperpath.store.terms_column import message_terms, recipient_terms
 from paperpath.wire.control import HistoryView, MessageView, RecipientView
 
 _VIEW = """
 SELECT m.id, m.sender, m.birth, c.size, m.origin, m.held,
-    (SELECT count(*) FROM recipient r WHERE r.message = m.id)
+    (SELECT count(*) FROM recipient r WHERE r.message = m.id), m.terms
 FROM message m JOIN content c ON c.id = m.content
 """
 
 _RECIPIENTS = """
-SELECT number, address, channel, destination, claimed, due, attempts, last
+SELECT number, address, channel, destination, claimed, due, attempts, last, terms
 FROM recipient WHERE message = ? ORDER BY number LIMIT ?
 """
 
@@ -48,8 +49,10 @@ def get(database: Database, message: int, recipients: int) -> MessageView | None
         return None
     held = bool(row[5])
     to = tuple(
-        RecipientView(number, address, channel, destination, _state(claimed, held), due, attempts, last)
-        for number, address, channel, destination, claimed, due, attempts, last in database.cursor(
+        RecipientView(
+            number, address, channel, destination, _state(claimed, held), due, attempts, last, recipient_terms(terms)
+        )
+        for number, address, channel, destination, claimed, due, attempts, last, terms in database.cursor(
             _RECIPIENTS, (message, recipients)
         )
     )
@@ -64,12 +67,13 @@ def _state(claimed: int, held: bool) -> str:
 
 
 def _view(
-    row: tuple[int, bytes, int, int, str, int, int],
+    row: tuple[int, bytes, int, int, str, int, int, bytes | None],
     recipients: tuple[RecipientView, ...] = (),
     history: tuple[HistoryView, ...] = (),
 ) -> MessageView:
-    message, sender, birth, size, origin, held, count = row
-    return MessageView(message, sender, birth, size, origin, bool(held), count, recipients, history)
+    message, sender, birth, size, origin, held, count, terms = row
+    asked = message_terms(terms)
+    return MessageView(message, sender, birth, size, origin, bool(held), count, recipients, history, asked)
 
 
 def content(database: Database, folder: str, message: int, most: int) -> tuple[bytes, bytes, int] | None:

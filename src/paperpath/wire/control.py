@@ -2,6 +2,7 @@
 
 import msgspec
 
+from paperpath.base.terms import MessageTerms, RecipientTerms
 from paperpath.wire.frame import Hello
 
 PAGE_MOST = 500
@@ -21,6 +22,7 @@ class RecipientView(msgspec.Struct, frozen=True, array_like=True, gc=False):
     attempts: int
     last: str
     """What the last attempt came to; empty before the first."""
+    terms: RecipientTerms | None = None
 
 
 class HistoryView(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -43,6 +45,7 @@ class MessageView(msgspec.Struct, frozen=True, array_like=True, tag="message", g
     recipients: tuple[RecipientView, ...] = ()
     """Only where one message was asked for; at most ``PAGE_MOST``."""
     history: tuple[HistoryView, ...] = ()
+    terms: MessageTerms | None = None
 
 
 class ListMessages(msgspec.Struct, frozen=True, array_like=True, tag="list", gc=False):

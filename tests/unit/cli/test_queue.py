@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from paperpath.base.ids import show_id
+from paperpath.base.terms import MessageTerms, RecipientTerms
 from paperpath.system import clock
 from paperpath.wire import control
 from tests.unit.cli.conftest import Run
@@ -99,6 +100,27 @@ def test_show_and_trace_tell_where_it_is(run: Run, configured: Path) -> None:
     assert "timed out while waiting" in shown
     assert "x@y.test: being delivered, local to x@y.test" in traced
     assert "waits, remote to evil.test, next attempt in 3m, tried 3 times: timed out while waiting" in traced
+
+
+def test_show_tells_what_was_asked_for(run: Run, configured: Path) -> None:
+    mail = MessageTerms("HDRS", b"id", True, "for;60", NOW + 60, NOW + 120, "N", True, -2)
+    rcpt = RecipientTerms("SUCCESS,DELAY", b"rfc822;joe@old.test", delay_told=True)
+    asking = msgspec.structs.replace(MESSAGE.recipients[1], terms=rcpt)
+    view = msgspec.structs.replace(MESSAGE, terms=mail, recipients=(MESSAGE.recipients[0], asking))
+    with serving(configured, lambda _: view):
+        shown = run("queue", "show", NAME).output
+        known = json.loads(run("queue", "show", NAME, "--json").output)
+    wishes = [
+        "RET=HDRS", "ENVID=id", "REQUIRETLS", "no attempt before 2027-01-15T08:01:00Z",
+        "delivery by 2027-01-15T08:02:00Z (BY NT)", "MT-PRIORITY=-2",
+    ]  # fmt: skip
+    assert "asks for  " + ", ".join(wishes) + "\n" in shown
+    assert "x@y.test asks for NOTIFY=SUCCESS,DELAY, ORCPT=rfc822;joe@old.test, (delay reported)\n" in shown
+    assert shown.count("asks for") == 2
+    assert known["asks_for"] == wishes
+    assert [one["asks_for"] for one in known["recipients"]] == [
+        [], ["NOTIFY=SUCCESS,DELAY", "ORCPT=rfc822;joe@old.test", "(delay reported)"],
+    ]  # fmt: skip
 
 
 def test_show_content(run: Run, configured: Path) -> None:

@@ -94,10 +94,13 @@ def _relaying_denied(scene: Scene) -> Client:
     return client
 
 
-def _hold_beyond(scene: Scene) -> Client:
-    client = scene.open_authenticated()
-    client.send(b"EHLO client.test\r\nMAIL FROM:<a@client.test> HOLDUNTIL=2001-01-01T00:00:00Z\r\n")
-    return client
+def _hold(asked: bytes) -> Callable[[Scene], Client]:
+    def play(scene: Scene) -> Client:
+        client = scene.open_authenticated()
+        client.send(b"EHLO client.test\r\nMAIL FROM:<a@client.test> %b\r\n" % asked)
+        return client
+
+    return play
 
 
 def _directory_down(scene: Scene) -> Client:
@@ -207,7 +210,8 @@ SCENARIOS: dict[str, Callable[[Scene], Client]] = {
     "RELAYING_DENIED": _relaying_denied,
     "SENDER_REFUSED": _plain(b"MAIL FROM:<bad@client.test>\r\n", to("joe@here.test")),
     "RECIPIENT_UNKNOWN_NOW": _directory_down,
-    "HOLD_BEYOND": _hold_beyond,
+    "HOLD_BEYOND": _hold(b"HOLDUNTIL=2001-01-01T00:00:00Z"),
+    "HOLD_TOO_LATE": _hold(b"HOLDFOR=60 BY=30;N"),
     "LOOPING": _plain(ENVELOPE, b"DATA\r\n", b"Received: x\r\n" * HOPS_MOST + MESSAGE),
     "TRY_LATER": _put_off(storage_full=False),
     "NO_ROOM": _put_off(storage_full=True),
