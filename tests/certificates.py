@@ -4,6 +4,7 @@ import hashlib
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import trustme
@@ -42,9 +43,9 @@ class Authority:
     def __init__(self) -> None:
         self._ca = trustme.CA()
 
-    def issue(self, *names: str) -> Made:
+    def issue(self, *names: str, begins: datetime | None = None, ends: datetime | None = None) -> Made:
         """Return a pair for these names."""
-        leaf = self._ca.issue_cert(*names)
+        leaf = self._ca.issue_cert(*names, not_before=begins, not_after=ends)
         chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
         return Made(chain, leaf.private_key_pem.bytes())
 

@@ -6,7 +6,8 @@ import click
 
 from paperpath.cli.faults import EXIT_PERMANENT
 from paperpath.cli.options import config_option, config_path, json_option
-from paperpath.cli.show import count, print_json, say
+from paperpath.cli.show import count, note, print_json, say
+from paperpath.system import clock
 
 
 @click.command("check-config")
@@ -15,12 +16,14 @@ from paperpath.cli.show import count, print_json, say
 def command(config_file: str | None, as_json: bool) -> int:
     """Check the configuration file: every problem, its line, and what to write instead.
 
-    Exits 0 where the server would take the file, and 100 where it would not.
+    Certificates are looked at too: what is wrong with one is told, on standard error.  Exits 0 where the server would
+    take the file, and 100 where it would not.
 
     \b
     Example:
       paperpath check-config --config try/paperpath.toml
     """
+    from paperpath.cli.certificates import look
     from paperpath.config.load import load
     from paperpath.config.problems import ConfigError
 
@@ -31,10 +34,16 @@ def command(config_file: str | None, as_json: bool) -> int:
         if not as_json:
             raise
         problems = [dataclasses.asdict(problem) for problem in error.problems]
-        print_json({"file": path, "ok": False, "problems": problems})
+        print_json({"file": path, "ok": False, "problems": problems, "warnings": []})
         return EXIT_PERMANENT
+    looked = [(one, trouble) for one in look(config, clock.now()) for trouble in one.troubles]
+    refused = any(trouble.kind == "unusable" for _, trouble in looked)
+    warnings = [f"{one.certificate}: {trouble.text}" for one, trouble in looked]
     if as_json:
-        print_json({"file": path, "ok": True, "problems": []})
-        return 0
-    say(f"{path}: fine ({config.hostname}, {count(len(config.listen), 'listening socket')})")
-    return 0
+        print_json({"file": path, "ok": not refused, "problems": [], "warnings": warnings})
+    else:
+        for warning in warnings:
+            note(f"{path}: [tls] {warning}")
+        if not refused:
+            say(f"{path}: fine ({config.hostname}, {count(len(config.listen), 'listening socket')})")
+    return EXIT_PERMANENT if refused else 0

@@ -2,13 +2,13 @@
 
 import os
 import shutil
-import socket
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from paperpath.cli.faults import Fault, TemporaryFault
+from paperpath.cli.findings import Finding, Verdict
+from paperpath.cli.listeners import check_listeners
 from paperpath.cli.show import count, size
 from paperpath.system import clock
 
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from paperpath.config.layout import Folder
     from paperpath.config.schema import Config
 
-Verdict = Literal["good", "notice", "down", "bad"]
-"""``notice``: works, but look at it.  ``down``: not now, perhaps later.  ``bad``: will not work until mended."""
-
-_GREETING_WITHIN_S = 5.0
 _FREE_BAD_BYTES = 100 << 20
 _FREE_NOTICE_BYTES = 1 << 30
 _FREE_FILES_NOTICE = 10_000
@@ -30,16 +26,6 @@ _CLOCK_SLACK_S = 60
 _BECOME = "run doctor as root, or as the server's user"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    what: str
-    verdict: Verdict
-    found: str
-    advice: str = ""
-
-
 def all_checks(config: "Config", file: str, *, with_dns: bool) -> Iterator[Finding]:
     """Yield every finding, the causes before what follows from them."""
     yield from check_names(config)
@@ -48,6 +34,7 @@ def all_checks(config: "Config", file: str, *, with_dns: bool) -> Iterator[Findi
     yield from check_space(config.paths.state)
     yield check_clock(file, clock.now())
     yield check_queue(config)
+    yield from check_certificates(config, clock.now())
     yield from check_listeners(config)
     if with_dns:
         yield check_dns(config)
@@ -187,31 +174,18 @@ def check_queue(config: "Config") -> Finding:
     return Finding("queue", "good", f"{count(numbers.messages, 'message')}, {count(numbers.recipients, 'recipient')}")
 
 
-def check_listeners(config: "Config") -> Iterator[Finding]:
-    """Look whether every listening socket greets."""
-    from paperpath.cli.smtp import connect
-    from paperpath.config.endpoints import local_end, parse_listen
+def check_certificates(config: "Config", now: float) -> Iterator[Finding]:
+    """Look whether clients can use the certificates, and for how long."""
+    from paperpath.cli.certificates import day, look
 
-    if not config.listen:
-        yield Finding("listen", "notice", "no listening sockets", "add [[listen]] to take mail from the network")
-    for listener in config.listen:
-        what = f"{listener.service} {listener.address}"
-        try:
-            with connect(local_end(parse_listen(listener.address))) as sock:
-                sock.settimeout(_GREETING_WITHIN_S)
-                yield _judge_greeting(what, sock)
-        except TemporaryFault as fault:
-            yield Finding(what, "down", str(fault).partition("; ")[0], "start the server with `paperpath serve`")
-
-
-def _judge_greeting(what: str, sock: socket.socket) -> Finding:
-    try:
-        greeting = sock.recv(512)
-    except OSError:
-        greeting = b""
-    if greeting.startswith(b"220"):
-        return Finding(what, "good", "greets")
-    return Finding(what, "down", "does not greet", "see the log; perhaps another program listens there")
+    advice = "`paperpath tls` tells more; what is put in place is noticed without a restart"
+    for one in look(config, now):
+        for trouble in one.troubles:
+            unsure = trouble.kind == "unreadable" and os.geteuid() != 0
+            verdict: Verdict = "bad" if trouble.bad and not unsure else "notice"
+            yield Finding("certificate", verdict, f"{one.certificate}: {trouble.text}", _BECOME if unsure else advice)
+        if not one.troubles:
+            yield Finding("certificate", "good", f"{one.certificate}: until {day(one.ends)}")
 
 
 def check_dns(config: "Config") -> Finding:

@@ -11,7 +11,7 @@ from paperpath.cli.options import config_option, config_path, json_option
 from paperpath.cli.show import bad, good, print_json, say
 
 if TYPE_CHECKING:
-    from paperpath.cli.checks import Finding
+    from paperpath.cli.findings import Finding
 
 _WORDS = {"good": "ok", "notice": "look", "down": "down", "bad": "bad"}
 
@@ -41,7 +41,8 @@ def command(no_dns: bool, config_file: str | None, as_json: bool) -> int:
 
 
 def _examine(file: str, *, with_dns: bool) -> "list[Finding]":
-    from paperpath.cli.checks import Finding, all_checks
+    from paperpath.cli.checks import all_checks
+    from paperpath.cli.findings import Finding
     from paperpath.config.load import load
     from paperpath.config.problems import ConfigError
 

@@ -25,6 +25,7 @@ _COMMANDS = {
     "import": "Turn a qmail host's control files into a configuration.",
     "send": "Send a message to try things out.",
     "programs": "Install sendmail, qmail-inject and the others under their own names.",
+    "tls": "Show certificates, when they expire, and where TLS is offered.",
     "doctor": "Check this installation and say what to mend.",
     "completion": "Print the completion script of a shell.",
 }

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from paperpath.cli.checks import Finding, check_clock, check_space
+from paperpath.cli.checks import check_clock, check_space
+from paperpath.cli.findings import Finding
 from paperpath.wire.control import Numbers
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.control_server import ControlServer
