@@ -39,6 +39,7 @@ PACKAGES: Final = {
     "php": "php8.2-cli",
     "postconf": "postfix",
     "postfix": "postfix",
+    "/usr/lib/dovecot/lmtp": "dovecot-lmtpd",
     "postmulti": "postfix",
     "procmail": "procmail",
     "ps": "procps",

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ verify unix - - n - 1 verify
 flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
+lmtp unix - - n - - lmtp
 error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
@@ -80,8 +81,9 @@ class Postfix:
 
 
 @contextmanager
-def running_postfix(*, aliases: dict[str, str], relays: dict[str, int]) -> Iterator[Postfix]:
-    """Run one that forwards ``aliases`` of its domain and relays domains to ports of the loopback."""
+def running_postfix(*, aliases: dict[str, str], relays: Mapping[str, int | str]) -> Iterator[Postfix]:
+    """Run one that forwards ``aliases`` of its domain and relays domains to ports of the loopback, or as a
+    transport says."""
     require_root()
     program = require_peer("postfix")
     folder, port = Path(tempfile.mkdtemp(prefix="pf", dir="/tmp")), free_port()
@@ -97,15 +99,19 @@ def running_postfix(*, aliases: dict[str, str], relays: dict[str, int]) -> Itera
         shutil.rmtree(folder)
 
 
-def _write(folder: Path, port: int, aliases: dict[str, str], relays: dict[str, int]) -> None:
+def _write(folder: Path, port: int, aliases: dict[str, str], relays: Mapping[str, int | str]) -> None:
     folder.chmod(0o755)
     for name in ("etc", "queue", "data"):
         (folder / name).mkdir()
     shutil.chown(folder / "data", "postfix")
     alias_map = ", ".join(f"{{ {name} = {target} }}" for name, target in aliases.items())
-    transport_map = ", ".join(f"{{ {domain} = smtp:[127.0.0.1]:{to} }}" for domain, to in relays.items())
+    transport_map = ", ".join(f"{{ {domain} = {_transport(to)} }}" for domain, to in relays.items())
     (folder / "etc" / "main.cf").write_text(_MAIN.format(folder=folder, aliases=alias_map, transports=transport_map))
     (folder / "etc" / "master.cf").write_text(_MASTER.format(port=port))
+
+
+def _transport(to: int | str) -> str:
+    return to if isinstance(to, str) else f"smtp:[127.0.0.1]:{to}"
 
 
 def _run(program: Path, folder: Path, verb: str) -> None:

@@ -49,7 +49,11 @@ class Checker:
             ),
             virtual=self._table("virtual", config.virtual, _virtual_key, _virtual_account, "write an account's name"),
             routes=self._table(
-                "routes", config.routes, _route_key, _route, 'write "smtp://host" or "smtp://host:port"'
+                "routes",
+                config.routes,
+                _route_key,
+                _route,
+                'write "smtp://host:port", "lmtp://host:port" or "lmtp:unix:/path"',
             ),
             relay=msgspec.structs.replace(
                 config.relay,
@@ -294,4 +298,4 @@ def _route_key(text: str) -> str:
 
 
 def _route(text: str) -> str:
-    return f"smtp://{parse_route(text)}" if text else ""
+    return str(parse_route(text)) if text else ""

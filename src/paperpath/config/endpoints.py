@@ -10,7 +10,10 @@ SOCKET_PATH_MOST_BYTES = 107
 """The kernel's bound on the path of a Unix socket: 108 bytes with the NUL (unix(7))."""
 
 _PORT = re.compile(r"[0-9]{1,5}")
-_SMTP_PORT = 25
+ROUTE_PORTS = {"smtp": 25, "lmtp": 24}
+"""What a next hop may speak, and where, if no port is named."""
+
+_LMTP_UNIX = "lmtp:unix:"
 _LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (these are not bound to here)
 
 
@@ -35,15 +38,23 @@ class Unix:
         return f"unix:{self.path}"
 
 
+@dataclass(frozen=True, slots=True)
+class NextHop:
+    """A server that mail is handed to, and what is spoken there."""
+
+    protocol: str
+    """One of ``ROUTE_PORTS``."""
+    endpoint: Tcp | Unix
+
+    def __str__(self) -> str:
+        separator = ":" if isinstance(self.endpoint, Unix) else "://"
+        return f"{self.protocol}{separator}{self.endpoint}"
+
+
 def parse_listen(text: str) -> Tcp | Unix:
     """Read ``host:port``, ``[v6]:port`` or ``unix:/path``; port 0: the kernel chooses.  Raises ValueError."""
     if text.startswith("unix:"):
-        path = text.removeprefix("unix:")
-        if not path or "\x00" in path:
-            raise ValueError("a Unix socket needs a path")
-        if len(path.encode()) > SOCKET_PATH_MOST_BYTES:
-            raise ValueError(f"the path of a Unix socket has at most {SOCKET_PATH_MOST_BYTES} bytes")
-        return Unix(path)
+        return _unix(text.removeprefix("unix:"))
     return _tcp(text, default_port=None)
 
 
@@ -54,15 +65,26 @@ def local_end(listener: Tcp | Unix) -> Tcp | Unix:
     return listener
 
 
-def parse_route(text: str) -> Tcp:
-    """Read a next hop, ``smtp://host[:port]`` or ``smtp://[v6][:port]``.  Raises ValueError."""
+def parse_route(text: str) -> NextHop:
+    """Read a next hop: ``smtp://host[:port]``, ``smtp://[v6][:port]``, the same with ``lmtp``, or ``lmtp:unix:/path``.
+
+    Raises ValueError.
+    """
+    if text.lower().startswith(_LMTP_UNIX):
+        return NextHop("lmtp", _unix(text[len(_LMTP_UNIX) :]))
     scheme, separator, rest = text.partition("://")
-    if not separator or scheme.lower() != "smtp":
-        raise ValueError(f"{text!r} does not begin with smtp://")
-    endpoint = _tcp(rest.removesuffix("/"), default_port=_SMTP_PORT)
+    protocol = scheme.lower()
+    if not separator or protocol not in ROUTE_PORTS:
+        raise ValueError(f"{text!r} does not begin with smtp://, lmtp:// or lmtp:unix:")
+    endpoint = _tcp(rest.removesuffix("/"), default_port=ROUTE_PORTS[protocol])
     if endpoint.port == 0:
         raise ValueError("0 is not a port to connect to")
-    return endpoint
+    return NextHop(protocol, endpoint)
+
+
+def is_route(text: str) -> bool:
+    """Tell a next hop, as `NextHop` writes it, from a domain."""
+    return "://" in text or text.startswith(_LMTP_UNIX)
 
 
 def parse_server(text: str, default_port: int) -> Tcp:
@@ -107,3 +129,11 @@ def _address(text: str) -> str:
         return str(ipaddress.ip_address(text))
     except ValueError:
         raise ValueError(f"{text!r} is not an IP address") from None
+
+
+def _unix(path: str) -> Unix:
+    if not path or "\x00" in path:
+        raise ValueError("a Unix socket needs a path")
+    if len(path.encode()) > SOCKET_PATH_MOST_BYTES:
+        raise ValueError(f"the path of a Unix socket has at most {SOCKET_PATH_MOST_BYTES} bytes")
+    return Unix(path)

@@ -178,7 +178,7 @@ class _Reading:
         if host[:1] == b"[" and host[-1:] == b"]":
             host = host[1:-1]
         try:
-            return f"smtp://{parse_route(f'smtp://{as_text(host)}:{as_text(port or _SMTP_PORT)}')}"
+            return str(parse_route(f"smtp://{as_text(host)}:{as_text(port or _SMTP_PORT)}"))
         except ValueError as error:
             self.note("smtproutes", f"{as_text(key)}: {error}", "write host:relay or host:relay:port")
             return ""

@@ -505,7 +505,10 @@ class Config(Section, frozen=True, kw_only=True):
     relay: Relay = Relay()
     routes: Annotated[
         dict[str, str],
-        _about("Domain (``.suffix``; empty: all) to next hop, ``smtp://host[:port]``; empty: use MX."),
+        _about(
+            "Domain (``.suffix``; empty: all) to next hop: ``smtp://host[:port]``, ``lmtp://host[:port]`` or "
+            "``lmtp:unix:/path``; empty: use MX."
+        ),
     ] = msgspec.field(default_factory=dict)
     receive: Receive = Receive()
     auth: Auth = Auth()

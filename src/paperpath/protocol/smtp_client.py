@@ -9,6 +9,8 @@ believed: a server that talks ahead of us (or somebody on the line, before TLS) 
 
 RFC 5321 4.2.4.2: 421 may come at any point.  4.5.3.1.10: 452 and 552 to RCPT mean "too many recipients" once another
 one was taken; the rest go again in a transaction of their own.
+
+LMTP (RFC 2033) is the same with LHLO, and with a reply to the end of data for each recipient that was taken.
 """
 
 from collections.abc import Callable, Mapping
@@ -51,13 +53,15 @@ class SmtpClient:
     """One connection.  ``host`` is the server's name as outcomes show it."""
 
     __slots__ = (
-        "_accepted", "_again", "_capabilities", "_helo", "_mail", "_mails", "_needs_reset", "_outcomes",
-        "_output", "_rcpt_at", "_rcpts", "_reader", "_replies", "_round", "_secure", "_takes", "_transaction",
-        "_want_tls", "host", "phase", "steps",
+        "_accepted", "_again", "_capabilities", "_decided", "_helo", "_lmtp", "_mail", "_mails", "_needs_reset",
+        "_outcomes", "_output", "_rcpt_at", "_rcpts", "_reader", "_replies", "_round", "_secure", "_takes",
+        "_transaction", "_want_tls", "host", "phase", "steps",
     )  # fmt: skip
 
-    def __init__(self, helo: str, host: str, *, want_tls: bool) -> None:
+    def __init__(self, helo: str, host: str, *, want_tls: bool, lmtp: bool = False) -> None:
         self._helo = helo.encode()
+        self._lmtp = lmtp
+        self._decided = 0  # of those accepted, how many the end of data was answered for
         self.host = host
         self._want_tls = want_tls
         self._reader = ReplyReader()
@@ -206,7 +210,7 @@ class SmtpClient:
             self._refuse(reply, events)
 
     def _say_ehlo(self) -> None:
-        self._output.append(b"EHLO %b\r\n" % self._helo)
+        self._output.append(b"%b %b\r\n" % (b"LHLO" if self._lmtp else b"EHLO", self._helo))
         self._to(Phase.EHLO)
 
     def _on_ehlo(self, reply: PeerReply, events: list[Event]) -> None:
@@ -217,7 +221,7 @@ class SmtpClient:
                 self._to(Phase.STARTTLS)
             else:
                 self._be_ready(events)
-        elif reply.kind == 5:
+        elif reply.kind == 5 and not self._lmtp:
             self._output.append(b"HELO %b\r\n" % self._helo)
             self._to(Phase.HELO)
         else:
@@ -302,6 +306,7 @@ class SmtpClient:
         assert self._transaction is not None
         self._round, self._again = one_round(self._round, self._transaction.recipients, self._capabilities)
         self._accepted = []
+        self._decided = 0
         self._rcpt_at = 0
         self._mails += 1
         self.phase = Phase.RESET if self._needs_reset else Phase.MAIL
@@ -376,6 +381,8 @@ class SmtpClient:
             self._next_round(events)
         elif self._accepted:
             self._send_content(events)
+        elif self._lmtp:  # RFC 2033 4.2 forbids that, and nothing would answer the end of it
+            self._unexpected(reply, events)
         else:  # RFC 2920 3.1: 354 although no recipient was taken
             self._output.append(b".\r\n")
             self._to(Phase.EMPTY_END)
@@ -402,12 +409,15 @@ class SmtpClient:
         if reply.kind == 3:
             self._unexpected(reply, events)
             return
-        self._needs_reset = False
+        answered = [self._accepted[self._decided]] if self._lmtp else self._accepted
         if reply.kind == 2:
-            self._settle(self._accepted, Delivered(reply.text(), self.host, reply.enhanced() or "0.0", *self._takes))
+            self._settle(answered, Delivered(reply.text(), self.host, reply.enhanced() or "0.0", *self._takes))
         else:
-            self._settle(self._accepted, self._refusal(reply, " (in reply to the end of data)"))
-        self._next_round(events)
+            self._settle(answered, self._refusal(reply, " (in reply to the end of data)"))
+        self._decided += len(answered)
+        if self._decided == len(self._accepted):
+            self._needs_reset = False
+            self._next_round(events)
 
     def _on_empty_end(self, reply: PeerReply, events: list[Event]) -> None:
         if reply.kind == 3:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import idna
 
 from paperpath.base.outcome import Deferred, Failed
-from paperpath.config.endpoints import parse_route
+from paperpath.config.endpoints import Unix, is_route, parse_route
 from paperpath.dns.answers import Found, NoData, NoSuchName, TemporaryTrouble
 from paperpath.dns.exchangers import (
     ADDRESSES_MOST,
@@ -38,6 +38,8 @@ from paperpath.telemetry.events import TlsFailed
 from paperpath.telemetry.log import Log
 
 _SMTP_PORT = 25
+_UNIX = "unix:"
+"""Begins the address of a hop that is a Unix socket of this host."""
 _LOCALHOST = ("::1", "127.0.0.1")
 _NOT_PROVEN = Failed("the message must travel under TLS, and nothing proves which its mail hosts are", code="7.10")
 
@@ -48,9 +50,10 @@ class Goal:
 
     hops: tuple[Hop, ...]
     port: int
-    proven: frozenset[str]
+    proven: frozenset[str] = frozenset()
     """Names among the hops that are certain to be the destination's: our own settings or DNSSEC say so, or it is the
     destination's own name.  A certificate for any other proves nothing."""
+    protocol: str = "smtp"
 
 
 class Reach:
@@ -89,19 +92,23 @@ class Reach:
         for hop in goal.hops:
             if self._memory.skips(hop.address, self._now()):
                 continue
-            connection = await self._try(key, hop, goal.port)
+            connection = await self._try(key, hop, goal)
             if isinstance(connection, Connection):
                 return connection
             trouble = connection
         return Deferred(trouble.text, trouble.host, trouble.code, destination_down=True)
 
     async def _goal(self, key: str) -> Goal | Deferred | Failed:
-        if "://" in key:
-            endpoint = parse_route(key)
+        if is_route(key):
+            next_hop = parse_route(key)
+            endpoint = next_hop.endpoint
+            if isinstance(endpoint, Unix):
+                return Goal((Hop(endpoint.path, str(endpoint)),), 0, protocol=next_hop.protocol)
             found = await self._host(endpoint.host)
             if not isinstance(found, Hops):
                 return _no_fixed_hop(endpoint.host, found)
-            return Goal(found.hops, endpoint.port, frozenset(hop.name for hop in found.hops))
+            proven = frozenset(hop.name for hop in found.hops)
+            return Goal(found.hops, endpoint.port, proven, next_hop.protocol)
         found = await self._domain(key)
         if not isinstance(found, Hops):
             return _no_hops(key, found)
@@ -134,7 +141,7 @@ class Reach:
             return Failed("the message must travel under TLS, which this host is set not to use", code="7.10")
         if hop.name not in goal.proven:
             return _NOT_PROVEN
-        connection = await self._connect(key, hop, goal.port, want_tls=True, proven=True)
+        connection = await self._connect(key, hop, goal, want_tls=True, proven=True)
         if isinstance(connection, Deferred):
             return connection
         refused = await connection.opened
@@ -173,11 +180,11 @@ class Reach:
             return NoSuchName()
         return await find_exchangers(self._resolver, name, self._ourselves, random.shuffle)
 
-    async def _try(self, key: str, hop: Hop, port: int) -> Connection | Deferred:
+    async def _try(self, key: str, hop: Hop, goal: Goal) -> Connection | Deferred:
         """Try one address; where only TLS fails, once more without."""
         plain = self._settings.tls == "never" or self._memory.wants_plain(hop.address, self._now())
         while True:
-            connection = await self._connect(key, hop, port, want_tls=not plain)
+            connection = await self._connect(key, hop, goal, want_tls=not plain)
             if isinstance(connection, Deferred):
                 return connection
             refused = await connection.opened
@@ -190,10 +197,10 @@ class Reach:
             plain = True
 
     async def _connect(
-        self, key: str, hop: Hop, port: int, *, want_tls: bool, proven: bool = False
+        self, key: str, hop: Hop, goal: Goal, *, want_tls: bool, proven: bool = False
     ) -> Connection | Deferred:
-        host = f"[{hop.address}]" if hop.name == hop.address else f"{hop.name} ({hop.address})"
-        client = SmtpClient(self._settings.helo, host, want_tls=want_tls)
+        host = _shown(hop)
+        client = SmtpClient(self._settings.helo, host, want_tls=want_tls, lmtp=goal.protocol == "lmtp")
         context, name = self._context, server_name(hop.name)
         if proven:
             self._proving = self._proving or proving_context("")
@@ -201,7 +208,7 @@ class Reach:
         connection = Connection(key, client, context, name, self._owner, self._settings.timeout_s)
         try:
             async with asyncio.timeout(self._settings.connect_timeout_s):
-                await asyncio.get_running_loop().create_connection(lambda: connection, hop.address, port)
+                await _open_transport(connection, hop, goal.port)
         except TimeoutError:
             self._memory.note_timeout(hop.address, self._now())
             return Deferred("the server does not answer", host, "4.1")
@@ -213,6 +220,22 @@ class Reach:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+async def _open_transport(connection: Connection, hop: Hop, port: int) -> None:
+    """Connect.  Raises OSError."""
+    loop = asyncio.get_running_loop()
+    if hop.address.startswith(_UNIX):
+        await loop.create_unix_connection(lambda: connection, hop.address.removeprefix(_UNIX))
+    else:
+        await loop.create_connection(lambda: connection, hop.address, port)
+
+
+def _shown(hop: Hop) -> str:
+    """Return how outcomes name a server."""
+    if hop.address.startswith(_UNIX):
+        return hop.name
+    return f"[{hop.address}]" if hop.name == hop.address else f"{hop.name} ({hop.address})"
 
 
 def _no_fixed_hop(host: str, found: MailHosts) -> Deferred:

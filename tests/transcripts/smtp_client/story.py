@@ -110,7 +110,7 @@ def read_story(path: Path) -> Story:
                 continue
             case "set":
                 name, _, value = rest.partition(" ")
-                (story.session if name in ("tls", "bare", "together", "takes") else options)[name] = value
+                (story.session if name in ("tls", "lmtp", "bare", "together", "takes") else options)[name] = value
             case "S":
                 end = b"\n" if "bare" in story.session else b"\r\n"
                 _append(story, Say((unescape(rest) + end,)))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from paperpath.config.endpoints import is_route
 from paperpath.config.load import load, parse, routing_table
 from paperpath.config.problems import ConfigError, Problem
 
@@ -83,6 +84,30 @@ def test_values_come_in_their_compared_form() -> None:
         "helo.example",
         "bounce.example",
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("smtp://relay.ex", "smtp://relay.ex:25"),
+        ("LMTP://relay.ex", "lmtp://relay.ex:24"),
+        ("lmtp://[::1]:2400", "lmtp://[::1]:2400"),
+        ("lmtp:unix:/run/dovecot/lmtp", "lmtp:unix:/run/dovecot/lmtp"),
+        ("smtp:unix:/run/x", None),
+        ("lmtp:unix:", None),
+        ("lmtp:unix:/" + "x" * 107, None),
+        ("lmtp://relay.ex:0", None),
+        ("http://relay.ex", None),
+    ],
+)
+def test_next_hops(written: str, read: str | None) -> None:
+    text = f'hostname = "a.test"\n[routes]\n"x.test" = "{written}"'
+    if read is None:
+        assert [problem.key for problem in problems(text)] == ["routes.x.test"]
+    else:
+        route = parse(text, "/etc/x/paperpath.toml").routes["x.test"]
+        assert route == read
+        assert is_route(route)
 
 
 def test_routing_table_holds_lower_case_bytes() -> None:

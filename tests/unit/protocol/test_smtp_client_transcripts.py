@@ -43,7 +43,9 @@ class Player:
     def __init__(self, story: Story, cut: Cut) -> None:
         self.story = story
         self.cut = cut
-        self.client = SmtpClient("client.test", "mx.test", want_tls="tls" in story.session)
+        self.client = SmtpClient(
+            "client.test", "mx.test", want_tls="tls" in story.session, lmtp="lmtp" in story.session
+        )
         self.sent = b""
         self.outcomes: list[Outcome] = []
         self.refused: Deferred | None = None

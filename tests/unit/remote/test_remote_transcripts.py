@@ -59,12 +59,13 @@ async def test_story(story: Story) -> None:
         await session.reader.readline()  # QUIT, or the end
 
     async with Server(script) as server, Bench() as bench:
+        route = server.route.replace("smtp:", "lmtp:") if "lmtp" in story.session else server.route
         begins = [step for step in story.steps if isinstance(step, Begin)]
-        reports = [await bench.deliver(job_of(begin, server.route)) for begin in begins]
+        reports = [await bench.deliver(job_of(begin, route)) for begin in begins]
         outcomes = [result.outcome for report in reports for result in report.results]
         expected = [step for step in story.steps if isinstance(step, Expect)]
         if not begins:
-            report = await bench.deliver(job_for(server.route))
+            report = await bench.deliver(job_for(route))
             outcomes = [result.outcome for result in report.results]
             assert getattr(outcomes[0], "destination_down", False)
         expected = [step for step in expected if step.kind in ("delivered", "deferred", "failed", "refused")]
