@@ -10,6 +10,7 @@ _STORIES_OF_THEIR_OWN = {
     "mailq",
     "datemail",
     "qmail-queue",
+    "qmail-pop3d",
     "qmail-qmqpc",
     "qmail-local",
     "qmail-qread",

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from paperpath.protocol.pop3 import Pop3Session
 from paperpath.protocol.pop3_content import Stuffer, Top
 from paperpath.protocol.pop3_lines import RESPONSE_LINE_MOST_BYTES
+from paperpath.protocol.qmail_pop3 import Sending, leading_number
 from tests.transcripts.pop3_story import Mail, Shell, config
 
 # Pieces that a dialogue is thrown together from.  No STLS: what is forgotten then depends on what has arrived.
@@ -88,6 +89,7 @@ def test_stuffing(octets: bytes, seed: int) -> None:
 
 
 @given(OCTETS, st.integers(0, 5), st.integers(0, 1 << 32))
+@example(b"\r\r\n\r\n", 0, 0)
 def test_top(octets: bytes, lines: int, seed: int) -> None:
     stored = re.findall(rb"[^\n]*\n|[^\n]+", octets)
     header = next((i + 1 for i, line in enumerate(stored) if line in {b"\n", b"\r\n"}), len(stored))
@@ -95,3 +97,31 @@ def test_top(octets: bytes, lines: int, seed: int) -> None:
     for pieces in ways_of(octets, seed):
         top = Top(lines)
         assert b"".join(map(top.take, pieces)) == wanted
+
+
+def sent_by_qmail(octets: bytes, limit: int) -> bytes:
+    """Return what qmail-pop3d sends, line by line as qmail-interfaces 15.3 tells it."""
+    lines = octets.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    header = next((at + 1 for at, line in enumerate(lines) if not line), len(lines))
+    wanted = lines[: header + limit - 1] if limit else lines
+    stuffed = (b"." + line if line.startswith(b".") else line for line in wanted)
+    return b"".join(line + b"\r\n" for line in stuffed) + b"\r\n.\r\n"
+
+
+@given(OCTETS, st.integers(0, 5), st.integers(0, 1 << 32))
+def test_sending_as_qmail(octets: bytes, limit: int, seed: int) -> None:
+    for pieces in ways_of(octets, seed):
+        sending = Sending(limit)
+        said = b"".join(sending.feed(piece) for piece in pieces if not sending.done)
+        assert said + sending.finish() == sent_by_qmail(octets, limit)
+
+
+@given(st.binary(max_size=40))
+def test_leading_number(text: bytes) -> None:
+    digits = re.match(rb"[0-9]*", text)
+    assert digits is not None
+    number, rest = leading_number(text)
+    assert text == digits[0] + rest
+    assert number == (int(digits[0]) % (1 << 64) if digits[0] else None)

@@ -30,6 +30,8 @@ PROGRAMS = {
     "mailq": Program("sendmail", 75),
     "qmail-queue": Program("qmail_queue", 81),
     "qmail-inject": Program("qmail_inject"),
+    "qmail-popup": Program("qmail_popup", 1),
+    "qmail-pop3d": Program("qmail_pop3d", 0),
     "qmail-smtpd": Program("qmail_smtpd", 1),
     "qmail-qmtpd": Program("qmail_qmtpd"),
     "qmail-qmqpd": Program("qmail_qmqpd"),

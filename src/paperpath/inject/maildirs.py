@@ -41,6 +41,8 @@ def clean() -> None:
 def scan(folders: "Sequence[bytes]") -> list[tuple[int, bytes]]:
     """Return time (seconds) and name of the messages, oldest first, none of this second's.  Raises Fatal.
 
+    Of the same second they come in the order in which qmail's own heap gives them, which follows from the folder's.
+
     Others may come within this second; left for the next time, they stay in their order.
     """
     now, found = int(clock.now()), []
@@ -57,4 +59,39 @@ def scan(folders: "Sequence[bytes]") -> list[tuple[int, bytes]]:
                 continue
             if not name.startswith(b".") and time < now:
                 found.append((time, path))
-    return sorted(found)
+    return _by_time(found)
+
+
+def _by_time(found: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    if len({time for time, _ in found}) == len(found):
+        return sorted(found)
+    heap: list[tuple[int, bytes]] = []
+    for one in found:
+        _push(heap, one)
+    return [_pop(heap) for _ in found]
+
+
+def _push(heap: list[tuple[int, bytes]], one: tuple[int, bytes]) -> None:
+    """Put one in; it goes up until it meets one that is as old or older."""
+    at = len(heap)
+    heap.append(one)
+    while at and heap[(at - 1) // 2][0] > one[0]:
+        heap[at] = heap[(at - 1) // 2]
+        at = (at - 1) // 2
+    heap[at] = one
+
+
+def _pop(heap: list[tuple[int, bytes]]) -> tuple[int, bytes]:
+    """Take the oldest; the last goes down from its place until it meets none that is older, the left child first."""
+    oldest, last = heap[0], heap[-1]
+    at, end = 0, len(heap) - 1
+    while (child := 2 * at + 2) <= end:
+        if heap[child - 1][0] <= heap[child][0]:
+            child -= 1
+        if last[0] <= heap[child][0]:
+            break
+        heap[at] = heap[child]
+        at = child
+    heap[at] = last
+    heap.pop()
+    return oldest

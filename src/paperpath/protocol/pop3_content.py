@@ -42,12 +42,12 @@ class Stuffer:
 class Top:
     """Takes from a message its header, the empty line and the first ``lines`` lines of its body."""
 
-    __slots__ = ("_empty", "_in_header", "_left")
+    __slots__ = ("_begun", "_in_header", "_left")
 
     def __init__(self, lines: int) -> None:
         self._left = lines
         self._in_header = True
-        self._empty = True  # the line that is being read has nothing yet, or a CR
+        self._begun = b""  # the first bytes of the line that is being read: enough to tell an empty one
 
     @property
     def done(self) -> bool:
@@ -60,7 +60,7 @@ class Top:
         while at < len(data) and not self.done:
             end = data.find(b"\n", at)
             line = data[at:] if end < 0 else data[at:end]
-            self._empty = self._empty and line in {b"", b"\r"}
+            self._begun = (self._begun + line[:2])[:2]
             if end < 0:
                 return data
             at = end + 1
@@ -69,7 +69,7 @@ class Top:
 
     def _end_line(self) -> None:
         if self._in_header:
-            self._in_header = not self._empty
+            self._in_header = self._begun not in {b"", b"\r"}
         else:
             self._left -= 1
-        self._empty = True
+        self._begun = b""

@@ -24,6 +24,7 @@ _NOT_IN_THIS_FOLDER = {errno.ENOENT, errno.ENOTDIR, errno.EACCES}
 _PATH = b"/bin:/usr/bin"
 _SHELL = b"/bin/sh"
 _COPY_BYTES = 1 << 20
+_PIPE_HOLDS_BYTES = 4096
 _TYPE, _REGULAR = 0o170000, 0o100000
 """Of st_mode: the bits that tell what kind of file it is, and those of a plain file (inode(7))."""
 _AT_ONCE_BYTES = 4096
@@ -148,6 +149,30 @@ def run(
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def run_told(words: list[bytes], told: bytes) -> int:
+    """Run a program that can read ``told`` from its descriptor 3; return as ``run`` does.
+
+    Raises BrokenPipeError where it did not read what a pipe does not hold, and OSError; it may still be running then.
+    """
+    reader, writer = os.pipe()
+    # What fits is there before the program is: then one that ends at once has been told, and its exit code counts.
+    told = told[os.write(writer, told[:_PIPE_HOLDS_BYTES]) :]
+    child = os.fork()
+    if not child:
+        code = TEMPORARY
+        try:
+            os.close(writer)
+            os.dup2(reader, 3)
+            os.set_inheritable(3, True)  # where it was 3 already, dup2 did nothing
+            code = become(words)
+        finally:
+            os._exit(code)
+    os.close(reader)
+    _write(writer, told)
+    os.close(writer)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 def open_to_read(path: bytes) -> int:
     """Return a descriptor of a file; one that is a pipe is not waited for.  Raises OSError."""
     return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -251,6 +276,11 @@ def overwrite_locked(path: str, data: bytes) -> None:
 def remove(path: bytes) -> None:
     """Remove a file.  Raises OSError."""
     os.unlink(path)
+
+
+def rename(path: bytes, other: bytes) -> None:
+    """Give a file another name; one that has it already is replaced.  Raises OSError."""
+    os.rename(path, other)
 
 
 def write_to_terminal(path: bytes, data: bytes, allowed: int) -> None:

@@ -50,6 +50,7 @@ _PREAMBLE = re.compile(
 _VARIABLE = (
     (re.compile(rb"\b\d+:(Kok )\d+ qp \d+,"), rb"N:\1TIME qp PID,"),
     (re.compile(rb"\bqp \d+(?=\r?$)", re.MULTILINE), b"qp PID"),
+    (re.compile(rb"<\d+\.\d+(?=@)"), b"<PID.TIME"),
     (re.compile(rb"^250 ok \d+", re.MULTILINE), b"250 ok TIME"),
     (re.compile(rb"\b\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d -0000$", re.MULTILINE), b"DATE"),
 )

@@ -24,6 +24,8 @@ FAST = (
     "datemail",
     "mailsubj",
     "qmail-smtpd",
+    "qmail-popup",
+    "qmail-pop3d",
     "qmail-qmtpd",
     "qmail-qmqpd",
     "qmail-qmqpc",
