@@ -8,6 +8,9 @@ import msgspec
 from paperpath.base.reply import Reply, reply
 from paperpath.protocol.smtp_server import (
     R354_START_INPUT,
+    AuthCancelled,
+    AuthGiven,
+    AuthResponse,
     ClientTold,
     Closing,
     ContentEnd,
@@ -33,6 +36,7 @@ POSITIVE: dict[str, Reply] = {
     "data": R354_START_INPUT,
     "end": reply(250, "2.0.0", "Accepted"),
     "client": reply(220, "2.0.0", "OK"),
+    "auth": reply(235, "2.7.0", "Logged in"),
 }
 
 KINDS: dict[type[Question], str] = {
@@ -41,6 +45,8 @@ KINDS: dict[type[Question], str] = {
     ContentStart: "data",
     ContentEnd: "end",
     ClientTold: "client",
+    AuthGiven: "auth",
+    AuthResponse: "auth",
 }
 
 
@@ -112,7 +118,7 @@ class Shell:
             elif isinstance(event, Closing):
                 self.closed = event.reason
             self.happened.append(event)
-            if not isinstance(event, Refusal | Closing | TransactionDropped | TlsBegins):
+            if not isinstance(event, Refusal | Closing | TransactionDropped | TlsBegins | AuthCancelled):
                 assert i == len(events) - 1, "an event behind an open question"
                 assert self.session.question is event
                 return event
@@ -133,4 +139,6 @@ class Shell:
                     Message(s.sender, tuple(s.recipients), content, s.smtputf8, s.body, s.declared_size, asked)
                 )
             self._parts.clear()
+        elif answer.code == 235:
+            s.authenticated_at = 1
         return s.answer(answer)

@@ -14,6 +14,7 @@ from paperpath.protocol.smtp_server import Refusal, ServerConfig, ServerSession
 from tests.transcripts.smtp_shell import Message, Shell
 
 FILES = sorted(path for kind in ("smtp", "lmtp") for path in (Path(__file__).parent / kind).glob("*.txt"))
+MECHANISMS = (b"SCRAM-SHA-256-PLUS", b"SCRAM-SHA-256", b"PLAIN", b"LOGIN")
 WAYS = ("once", "step", "line", "byte", "random")
 
 _REPEAT = re.compile(rb"\\\*(\d+)\{([^}]*)\}")
@@ -59,7 +60,8 @@ class Story:
     def answer(self, text: str) -> None:
         kind, code, rest = text.split(" ", 2)
         status, _, words = rest.partition(" ")
-        self.script.append((kind, Reply(int(code), status, (words,))))
+        made = Reply(334, "", (rest,)) if code == "334" else Reply(int(code), status, (words,))
+        self.script.append((kind, made))
 
     def expect_message(self, text: str) -> None:
         paths = [unescape(path.encode()) for path in re.findall(r"<([^>]*)>", text)]
@@ -137,6 +139,8 @@ def play(story: Story, way: str, chance: random.Random) -> Shell:
         story.limits["recipients"],
         starttls=bool(story.limits.get("starttls")),
         xclient=bool(story.limits.get("xclient")),
+        mechanisms=MECHANISMS if story.limits.get("auth") else (),
+        mechanisms_in_clear=MECHANISMS[1 : (1, 2, 4)[story.limits.get("auth", 0)]],
         lmtp=story.lmtp,
     )
     shell = Shell(ServerSession(config), defaultdict(deque))

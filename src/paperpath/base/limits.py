@@ -16,6 +16,9 @@ COMMAND_LINE_MOST_BYTES = 2048
 """What we take: the 512 of RFC 5321 4.5.3.1.4 plus every parameter that an extension adds to MAIL and
 RCPT."""
 
+AUTH_LINE_MOST_BYTES = 12_288
+"""The same where there is AUTH (RFC 4954 4): a response may be a long token."""
+
 ADDRESS_MOST_BYTES = 900
 """Longest address we take or make; qmail-smtpd's bound, well above RFC 5321's 64+1+255."""
 

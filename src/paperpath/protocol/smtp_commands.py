@@ -1,5 +1,6 @@
 """What each SMTP command says: its argument in, a typed value or a refusal out.  Nothing here knows of a session."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -22,6 +23,8 @@ from paperpath.protocol.smtp_refusals import (
     UTF8_NOT_ANNOUNCED,
 )
 
+_XTEXT: Final = re.compile(rb"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")
+
 CHUNK_MOST_DIGITS: Final = 10
 """Digits of a chunk size: ten say 9.9 GB, more than any message."""
 
@@ -41,6 +44,11 @@ def _smtputf8(value: bytes | None) -> bool | None:
     return True if value is None else None
 
 
+def _auth(value: bytes | None) -> bytes | None:
+    """RFC 4954 5: AUTH=mailbox as xtext.  Read, and believed by nobody: who a client is it has proved already."""
+    return value if value is not None and _XTEXT.fullmatch(value) else None
+
+
 # Keyword: the field that it sets, and the reader of its value, which returns None for a bad one.
 _Parameters = dict[bytes, tuple[str, Callable[[bytes | None], object]]]
 _ALWAYS: Final[_Parameters] = {
@@ -56,6 +64,7 @@ _AUTHENTICATED: Final[_Parameters] = {
     b"HOLDUNTIL": ("hold", parameters.read_hold_until),
     b"BY": ("by", parameters.read_by),
     b"MT-PRIORITY": ("priority", parameters.read_priority),
+    b"AUTH": ("auth", _auth),
 }
 _MAIL_PARAMETERS: Final[dict[tuple[bool, bool], _Parameters]] = {
     (secure, authenticated): _ALWAYS | (_UNDER_TLS if secure else {}) | (_AUTHENTICATED if authenticated else {})
@@ -126,6 +135,7 @@ def parse_mail(
         fields = _read_parameters(rest, _MAIL_PARAMETERS[secure, authenticated])
         if isinstance(fields, Refusal):
             return fields
+        fields.pop("auth", None)
         asked = {name: fields.pop(name) for name in _ASKED & fields.keys()}
         given = SenderGiven(address, asked=parameters.Asked(**asked) if asked else None, **fields)
     if address and not _is_address(address):

@@ -36,6 +36,10 @@ class ServerConfig:
     """Whether TLS can be begun where it is not there yet: there is a certificate."""
     xclient: bool = False
     """Whether the client may say for whom it speaks (Postfix's XCLIENT)."""
+    mechanisms: tuple[bytes, ...] = ()
+    """What AUTH takes (RFC 4954), the best first; empty: there is no AUTH."""
+    mechanisms_in_clear: tuple[bytes, ...] = ()
+    """Those of them that are taken without TLS too."""
     lmtp: bool = False
     """LMTP (RFC 2033): LHLO in the place of EHLO and HELO, and a reply for each recipient to the content."""
     commands_most: int = 0
@@ -58,15 +62,26 @@ class ServerConfig:
         """Return the reply to EHLO in a session that uses TLS or not, by a client that logged in then, or not (0)."""
         if not secure and not authenticated_at:
             return self.ehlo_reply
-        more = self._offers(secure=secure)
+        more = self._offers(secure=secure, logged_in=authenticated_at > 0)
         if authenticated_at:
             furthest = iso8601(authenticated_at + HOLD_MOST_S).encode()
             # RFC 4865 3, RFC 2852 2, RFC 6710 3: of no use to strangers, who must not have what these give.
             more += [b"FUTURERELEASE %d %s" % (HOLD_MOST_S, furthest), b"DELIVERBY", b"MT-PRIORITY"]
         return self._ehlo_reply(more)
 
-    def _offers(self, *, secure: bool) -> list[bytes]:
-        return [b"REQUIRETLS"] * secure + [b"STARTTLS"] * (self.starttls and not secure) + [_XCLIENT] * self.xclient
+    def offered(self, *, secure: bool) -> tuple[bytes, ...]:
+        """Return the mechanisms of AUTH that can be used now."""
+        return self.mechanisms if secure else self.mechanisms_in_clear
+
+    def _offers(self, *, secure: bool, logged_in: bool = False) -> list[bytes]:
+        mechanisms = self.offered(secure=secure)
+        login = [b"AUTH " + b" ".join(mechanisms)] if mechanisms and not logged_in else []
+        return (
+            login
+            + [b"REQUIRETLS"] * secure
+            + [b"STARTTLS"] * (self.starttls and not secure)
+            + [_XCLIENT] * self.xclient
+        )
 
     def _ehlo_reply(self, more: list[bytes]) -> bytes:
         size, recipients = b"%d" % self.message_size_bytes, b"%d" % self.recipients_most

@@ -11,7 +11,7 @@ nothing is kept but its first bytes.
 from abc import ABC, abstractmethod
 from typing import Final
 
-from paperpath.base.limits import COMMAND_LINE_MOST_BYTES
+from paperpath.base.limits import AUTH_LINE_MOST_BYTES, COMMAND_LINE_MOST_BYTES
 from paperpath.base.reply import Reply
 from paperpath.base.terms import RecipientTerms
 from paperpath.protocol.smtp_config import ServerConfig
@@ -43,6 +43,11 @@ _NO_LETTERS: Final = bytes(byte for byte in range(256) if not chr(byte).isascii(
 _DROPPED: Final = TransactionDropped()
 
 
+def line_most_bytes(config: ServerConfig) -> int:
+    """Return how long a line from the client may be."""
+    return AUTH_LINE_MOST_BYTES if config.mechanisms else COMMAND_LINE_MOST_BYTES
+
+
 class Conversation(ABC):
     """Lines, replies, events and the transaction's data; how a session ends."""
 
@@ -51,6 +56,7 @@ class Conversation(ABC):
         "_buffer",
         "_events",
         "_faults",
+        "_line_most",
         "_output",
         "_pointless",
         "_skipped",
@@ -83,6 +89,7 @@ class Conversation(ABC):
         """Whether TLS is in use.  The shell says so, once it is."""
         self.authenticated_at = 0
         """When the client proved who it is, in seconds since the epoch; 0: it has not.  The shell says so."""
+        self._line_most = line_most_bytes(config)
         self._faults = self._pointless = 0
         self._buffer = b""
         self._at = 0
@@ -130,7 +137,7 @@ class Conversation(ABC):
         self._consume(end)
         if not line.endswith(b"\r\n"):
             self._refuse_and_close(BARE_LF_IN_COMMAND)
-        elif self._skipped is not None or len(line) > COMMAND_LINE_MOST_BYTES:
+        elif self._skipped is not None or len(line) > self._line_most:
             start, self._skipped = self._skipped or line, None
             self._refuse_unreadable(start, LINE_TOO_LONG)
         elif line.find(b"\r") != len(line) - 2:
@@ -145,7 +152,7 @@ class Conversation(ABC):
     def _keep_unfinished_line(self) -> None:
         """Wait for the rest of a line; of one that is too long already keep its first bytes, and a CR."""
         rest = self._buffer[self._at :]
-        if self._skipped is None and len(rest) > COMMAND_LINE_MOST_BYTES:
+        if self._skipped is None and len(rest) > self._line_most:
             self._skipped = rest[:_START_BYTES]
         self._buffer = rest if self._skipped is None else rest[-1:]
         self._at = 0

@@ -72,6 +72,25 @@ class TlsBegins(msgspec.Struct, frozen=True, gc=False):
     """
 
 
+class AuthGiven(msgspec.Struct, frozen=True, gc=False):
+    """AUTH: 334 with a challenge goes on, 235 lets the client in (set ``authenticated_at`` before), others refuse."""
+
+    mechanism: str
+    """In upper case; one of those offered."""
+    initial: bytes | None
+    """The initial response; None where there is none."""
+
+
+class AuthResponse(msgspec.Struct, frozen=True, gc=False):
+    """The response to the last challenge; answered as `AuthGiven`."""
+
+    data: bytes
+
+
+class AuthCancelled(msgspec.Struct, frozen=True, gc=False):
+    """The exchange is over without a word from the shell."""
+
+
 class TransactionDropped(msgspec.Struct, frozen=True, gc=False):
     """The transaction is over without a message: throw away what was gathered."""
 
@@ -90,5 +109,5 @@ class Closing(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
-Question = SenderGiven | RecipientGiven | ContentStart | ContentEnd | ClientTold
-Event = Question | ContentPart | TlsBegins | TransactionDropped | Refusal | Closing
+Question = SenderGiven | RecipientGiven | ContentStart | ContentEnd | ClientTold | AuthGiven | AuthResponse
+Event = Question | ContentPart | TlsBegins | AuthCancelled | TransactionDropped | Refusal | Closing

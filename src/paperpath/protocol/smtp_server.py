@@ -24,11 +24,15 @@ from typing import Any, Final
 
 from paperpath.base.limits import DOMAIN_BYTES
 from paperpath.base.reply import Reply
+from paperpath.protocol import smtp_auth
 from paperpath.protocol.smtp_commands import parse_bdat, parse_mail, parse_rcpt
 from paperpath.protocol.smtp_config import ServerConfig
-from paperpath.protocol.smtp_conversation import Conversation
+from paperpath.protocol.smtp_conversation import Conversation, line_most_bytes
 from paperpath.protocol.smtp_data import ChunkDecoder, DataDecoder
 from paperpath.protocol.smtp_events import (
+    AuthCancelled,
+    AuthGiven,
+    AuthResponse,
     ClientTold,
     Closing,
     ContentEnd,
@@ -69,6 +73,9 @@ from paperpath.protocol.smtp_security import start_tls, take_client
 
 __all__ = [
     "R354_START_INPUT",
+    "AuthCancelled",
+    "AuthGiven",
+    "AuthResponse",
     "ClientTold",
     "Closing",
     "ContentEnd",
@@ -134,6 +141,7 @@ class ServerSession(Conversation):
         "_steps",
         "esmtp",
         "helo",
+        "in_exchange",
         "state",
     )
 
@@ -143,6 +151,8 @@ class ServerSession(Conversation):
         self.helo = b""
         """What the client called itself, unverified; empty before EHLO or HELO."""
         self.esmtp = False
+        self.in_exchange = False
+        """Lines are responses to AUTH's challenges, not commands."""
         self._data: DataDecoder | None = None
         self._chunks: ChunkDecoder | None = None
         self._chunk_left = 0
@@ -194,13 +204,19 @@ class ServerSession(Conversation):
         What the client said of itself is forgotten, and so is a transaction; input that waits is kept, but none is
         there after `TlsBegins`.
         """
-        self.config = config
+        self.use(config)
         self.secure = secure
         self.authenticated_at = 0
+        self.in_exchange = False
         self.helo = b""
         self.esmtp = False
         self._faults = 0
         self._abandon_transaction()
+
+    def use(self, config: ServerConfig) -> None:
+        """Go on under other settings."""
+        self.config = config
+        self._line_most = line_most_bytes(config)
 
     # The loop.
 
@@ -219,6 +235,9 @@ class ServerSession(Conversation):
         return self._take_events()
 
     def _execute(self, line: bytes) -> None:
+        if self.in_exchange:
+            smtp_auth.take_response(self, line)
+            return
         verb, _, argument = line.partition(b" ")
         verb = verb.upper()
         step = self._steps[self.state].get(verb)
@@ -226,6 +245,18 @@ class ServerSession(Conversation):
             step(self, argument.strip())
         else:
             self._refuse_unreadable(line, NOT_IMPLEMENTED if verb in _KNOWN_VERBS else UNKNOWN_COMMAND)
+
+    def _refuse_unreadable(self, line: bytes, refusal: Refusal) -> None:
+        if self.in_exchange:
+            smtp_auth.cancel(self, smtp_auth.TOO_LONG)
+        else:
+            super()._refuse_unreadable(line, refusal)
+
+    def _login_answered(self, given: AuthGiven | AuthResponse, reply: Reply) -> None:
+        self._output.append(reply.encode())
+        self.in_exchange = reply.code == 334
+        if reply.is_positive:
+            self._faults = 0
 
     def _close(self, reason: str) -> None:
         super()._close(reason)
@@ -472,6 +503,7 @@ def _saying(reply: Reply) -> _Step:
 _IN_TRANSACTION: Final[dict[bytes, _Step]] = {
     b"STARTTLS": _refusing(IN_TRANSACTION),
     b"XCLIENT": _refusing(IN_TRANSACTION),
+    b"AUTH": _refusing(IN_TRANSACTION),
 }
 
 
@@ -500,6 +532,7 @@ _STEPS: Final[dict[State, dict[bytes, _Step]]] = {
         b"MAIL": ServerSession._mail,
         b"STARTTLS": start_tls,
         b"XCLIENT": take_client,
+        b"AUTH": smtp_auth.authenticate,
         b"RCPT": _refusing(MAIL_FIRST),
         b"DATA": _refusing_data(MAIL_FIRST),
         b"BDAT": _refusing_chunk(MAIL_FIRST),
@@ -557,4 +590,6 @@ _PROCEED: Final[dict[type[Question], Callable[[ServerSession, Any, Reply], None]
     ContentStart: ServerSession._content_answered,
     ContentEnd: ServerSession._end_answered,
     ClientTold: ServerSession._client_answered,
+    AuthGiven: ServerSession._login_answered,
+    AuthResponse: ServerSession._login_answered,
 }

@@ -45,6 +45,11 @@ class Gatherer:
         head = content if self._descriptor is None else read_some(self._descriptor, _HEADER_MOST_BYTES)
         return count_hops(b"", head) >= HOPS_MOST
 
+    def replace(self, descriptor: int) -> None:
+        """Hold another file in the place of the one that ``finish`` returned."""
+        self.drop()
+        self._descriptor = descriptor
+
     def drop(self) -> None:
         """Let go of everything."""
         self._parts.clear()

@@ -7,6 +7,7 @@ import socket
 from paperpath.process.child import Listeners
 from paperpath.process.directory import Directory
 from paperpath.process.guard import Guard
+from paperpath.process.logins import Logins
 from paperpath.process.settings import ReceiveSettings
 from paperpath.process.submitter import Submitter
 from paperpath.receive.drops import Drops
@@ -41,6 +42,7 @@ class ReceiveRole:
         self._servers: list[asyncio.Server] = []
         self._submitter: Submitter | None = None
         self._directory: Directory | None = None
+        self._logins: Logins | None = None
         self._drops: Drops | None = None
         self._guard: Guard | None = None
         self._guard_path = ""
@@ -56,7 +58,10 @@ class ReceiveRole:
             self._load = Load(self._sessions, self._submitter)
             self._look_later()
         self._go_over_to(settings)
-        service = Service(settings, self._submitter, self._directory, self._log, self._guard)
+        if settings.mechanisms and self._logins is None:
+            self._logins = Logins(f"{settings.run}/auth", "receive")
+        logins = self._logins if settings.mechanisms else None
+        service = Service(settings, self._submitter, self._directory, self._log, self._guard, logins)
         servers = [await self._serve(service, name, sock) for name, sock in listeners]
         self._stop_listening()
         self._servers = servers

@@ -8,8 +8,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from paperpath.base.networks import networks_of, parse_address
+from paperpath.config.logins import SHOWING
 from paperpath.process.directory import Directory
 from paperpath.process.guard import Guard
+from paperpath.process.logins import Logins
 from paperpath.process.settings import ReceiveSettings
 from paperpath.process.submitter import Submitter
 from paperpath.protocol.smtp_server import ServerConfig
@@ -46,6 +48,10 @@ class Kind(NamedTuple):
     lmtp: bool
     xclient: bool
     """The client may say for whom it speaks."""
+    login: bool = False
+    """The client may log in."""
+    here: bool = False
+    """It is a program of this host."""
 
 
 class Service:
@@ -58,9 +64,12 @@ class Service:
         directory: Directory,
         log: Log,
         guard: Guard | None = None,
+        logins: Logins | None = None,
     ) -> None:
         self.settings = settings
         self.guard = guard or Guard("", "receive")
+        self.logins = logins
+        """Where logins are judged; None: nobody logs in."""
         self.submitter, self.directory, self.log = submitter, directory, log
         self.hostname = settings.hostname.encode()
         relay_networks = [ipaddress.ip_network(network) for network in settings.relay_networks]
@@ -94,10 +103,24 @@ class Service:
                 settings.relay_recipients_most if kind.relay or kind.lmtp else settings.recipients_most,
                 starttls=self.tls is not None,
                 xclient=kind.xclient,
+                mechanisms=self._mechanisms(kind, secure=True),
+                mechanisms_in_clear=self._mechanisms(kind, secure=False),
                 lmtp=kind.lmtp,
                 commands_most=0 if kind.relay or kind.lmtp else settings.limits.commands_most,
             )
         return found
+
+    def _mechanisms(self, kind: Kind, *, secure: bool) -> tuple[bytes, ...]:
+        settings = self.settings
+        if not kind.login or self.logins is None:
+            return ()
+        shows = secure or (settings.plain_in_clear == "loopback" and kind.here)
+        binds = secure and self.tls is not None
+        return tuple(
+            name.encode()
+            for name in settings.mechanisms
+            if name != "APOP" and (shows or name not in SHOWING) and (binds or not name.endswith("-PLUS"))
+        )
 
     def may_relay_by(self, tls: TlsDetails | None) -> bool:
         """Tell whether the certificate that a client proved to hold lets it send to everywhere."""

@@ -16,6 +16,9 @@ from paperpath.process.upgrade import Upgrade
 from paperpath.protocol.smtp_refusals import OTHER_PROTOCOL, R220_READY
 from paperpath.protocol.smtp_server import (
     R354_START_INPUT,
+    AuthCancelled,
+    AuthGiven,
+    AuthResponse,
     ClientTold,
     Closing,
     ContentEnd,
@@ -33,10 +36,12 @@ from paperpath.protocol.smtp_server import (
 from paperpath.receive import replies
 from paperpath.receive.arrival import arrive, arrive_as
 from paperpath.receive.gatherer import Gatherer
+from paperpath.receive.logins import LOGIN_FIRST, LOGIN_SERVICES, TOO_MUCH, ClientLogin, is_here
 from paperpath.receive.paced import Against, Paced
 from paperpath.receive.recipients import Recipients, Verdict
 from paperpath.receive.service import Kind, Service
 from paperpath.receive.sessions import Sessions
+from paperpath.receive.submission import NOT_YOURS, Message
 from paperpath.receive.terms import judge
 from paperpath.receive.tls import describe_tls
 from paperpath.system.clock import now
@@ -68,6 +73,7 @@ class Session(Paced):
         "_is_over",
         "_judge",
         "_limits",
+        "_login",
         "_machine",
         "_messages",
         "_peer",
@@ -115,6 +121,7 @@ class Session(Paced):
         self._peer, self.relay, self.standing = arrival.peer, arrival.relay, arrival.standing
         self._xclient = self._service.may_say("xclient", self._peer)
         self._judge = Recipients(self._service, self._peer, self.standing)
+        self._login = ClientLogin(self._service, self._service_name, self._peer, self._login_said)
         self._machine = ServerSession(self._service.config(self._kind()))
         if arrival.refusal is not None:
             self._turn_away(arrival.refusal)
@@ -126,7 +133,8 @@ class Session(Paced):
             self._flush()
 
     def _kind(self) -> Kind:
-        return Kind(self.relay, self._service_name == "lmtp", self._xclient)
+        name = self._service_name
+        return Kind(self.relay, name == "lmtp", self._xclient, login=name in LOGIN_SERVICES, here=is_here(self._peer))
 
     def _turn_away(self, last: Reply) -> None:
         self._machine.take_output()  # instead of the greeting
@@ -170,6 +178,7 @@ class Session(Paced):
         self._is_over = True
         self._forget_timer()
         self._sessions.discard(self)
+        self._login.end()
         machine = self._machine
         self._drop_content()
         machine.abort(replies.STOPPING)
@@ -261,9 +270,35 @@ class Session(Paced):
                 return
             self._peer, self.relay, self.standing = arrival.peer, arrival.relay, arrival.standing
             self._judge = Recipients(self._service, self._peer, self.standing)
+        self._login = ClientLogin(self._service, self._service_name, self._peer, self._login_said)
         machine = self._machine
         machine.start_over(self._service.config(self._kind()), secure=machine.secure)
         self._answer(R220_READY)
+
+    # Logins
+
+    def _auth(self, event: AuthGiven) -> None:
+        self._login.begin(event, self._transport, secure=self.tls is not None)
+
+    def _auth_response(self, event: AuthResponse) -> None:
+        self._login.respond(event)
+
+    def _auth_cancelled(self, _event: AuthCancelled) -> None:
+        self._login.end()
+
+    def _login_said(self, said: Reply, reason: str) -> None:
+        """`auth` has answered; who has logged in may send to everywhere."""
+        if self._login.account:
+            self.relay = True
+            self.standing.proved()
+            self._machine.use(self._service.config(self._kind()))
+            self._machine.authenticated_at = int(now())
+        elif self._login.was_wrong:
+            self.standing.offended(Offence.LOGIN_FAILED, f"a wrong password at {self._service_name}")
+        if said.is_positive:
+            self._answer(said)
+        else:
+            self._refuse(said, None, reason)
 
     # Events
 
@@ -327,6 +362,12 @@ class Session(Paced):
 
     def _sender(self, event: SenderGiven) -> None:
         self._terms = None
+        if self._login.is_due:
+            self._refuse(LOGIN_FIRST, None, "nobody has logged in")
+            return
+        if self._login.account and self._login.submission.sender(event.address) is None:
+            self._refuse(NOT_YOURS, None, f"{show(event.address)} is not one of {self._login.shown()}")
+            return
         exceeded = self._exceeded()
         if exceeded is not None:
             self._refuse(exceeded, None, "as many as [limits] allows")
@@ -359,6 +400,18 @@ class Session(Paced):
         self._refuse(verdict.reply, event.address, verdict.reason)
 
     def _content_start(self, _event: ContentStart) -> None:
+        if self._login.account:
+            self._login.ask_for(len(self._machine.recipients), self._may_send)
+        else:
+            self._take_content()
+
+    def _may_send(self, allowed: bool, again_s: int) -> None:
+        if allowed:
+            self._take_content()
+        else:
+            self._refuse(TOO_MUCH, None, f"as many recipients as [limits] allows an account; more in {again_s} s")
+
+    def _take_content(self) -> None:
         self._gatherer = Gatherer(self._service.settings.spool)
         self._answer(R354_START_INPUT)
 
@@ -389,33 +442,62 @@ class Session(Paced):
         if is_looping:
             self._drop_content()
             self._refuse(replies.LOOPING, None, "too many Received and Delivered-To fields")
+        elif self._login.account:
+            self._submit_own(gatherer, Message(content, descriptor, event.size))
         else:
-            self._submit(event, content, descriptor)
+            self._submit(Message(content, descriptor, event.size))
 
-    def _submit(self, event: ContentEnd, content: bytes, descriptor: int | None) -> None:
+    def _submit_own(self, gatherer: Gatherer, message: Message) -> None:
+        """What somebody sends who has logged in is judged by its header too, and completed."""
+        try:
+            completed = self._login.submission.complete(message, sender=self._sender_address(), now=int(now()))
+        except OSError as error:
+            self._spooling_failed(error)
+            self._refuse(replies.NO_ROOM, None, _NOT_SPOOLED)
+            return
+        if completed.refusal is not None:
+            self._drop_content()
+            self._refuse(completed.refusal, None, completed.reason)
+            return
+        ready = completed.message
+        if ready.descriptor is not None and ready.descriptor != message.descriptor:
+            gatherer.replace(ready.descriptor)
+        self._submit(ready, completed.prefix)
+
+    def _sender_address(self) -> bytes:
+        sender = self._machine.sender or b""
+        return self._login.submission.sender(sender) or b"" if self._login.account else sender
+
+    def _submit(self, message: Message, prefix: bytes = b"") -> None:
         machine, submitter = self._machine, self._service.submitter
         self._ticket = submitter.next_ticket()
         submit = Submit(
             ticket=self._ticket,
-            sender=machine.sender or b"",
+            sender=self._sender_address(),
             recipients=tuple(machine.recipients),
-            trace=self._trace(),
-            content=content,
-            size=event.size,
+            trace=self._trace() + prefix,
+            content=message.content,
+            size=message.size,
             origin=f"{self._service_name} {self._peer}",
             smtputf8=machine.smtputf8,
-            attached=descriptor is not None,
+            attached=message.descriptor is not None,
             terms=self._terms,
             recipient_terms=machine.recipient_terms,
         )
-        submitter.submit(submit, descriptor, self._submitted)
+        submitter.submit(submit, message.descriptor, self._submitted)
 
     def _trace(self) -> bytes:
         machine = self._machine
         recipients = machine.recipients
         tls = self.tls
         spoken = "LMTP" if machine.config.lmtp else "SMTP"
-        protocol = with_keyword(spoken, extended=machine.esmtp, utf8=machine.smtputf8, tls=tls is not None)
+        protocol = with_keyword(
+            spoken,
+            extended=machine.esmtp,
+            utf8=machine.smtputf8,
+            tls=tls is not None,
+            authenticated=bool(self._login.account),
+        )
         return received_line(
             helo=machine.helo,
             peer=self._peer,
@@ -492,6 +574,9 @@ _HANDLERS: dict[type[Event], Any] = {
     ContentEnd: Session._content_end,
     TransactionDropped: Session._dropped,
     TlsBegins: Session._tls_begins,
+    AuthGiven: Session._auth,
+    AuthResponse: Session._auth_response,
+    AuthCancelled: Session._auth_cancelled,
     Refusal: Session._refusal,
     Closing: Session._closing,
 }

@@ -21,6 +21,8 @@ CLIENT = Authority().issue("client.test")
 TRUSTING = AUTHORITY.client_context()
 MAIL = b"MAIL FROM:<a@c>\r\nRCPT TO:<joe@here.test>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\nQUIT\r\n"
 EHLO = b"EHLO c\r\n"
+LOGIN = b"AUTH PLAIN AGpvZQByaWdodA==\r\n"
+"""Of the one whom the scene lets in."""
 
 
 def with_tls(**changes: Any) -> ReceiveSettings:

@@ -1,5 +1,6 @@
 """A session with everything around it played by a test: transport, queue, directory, clock."""
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
@@ -10,7 +11,9 @@ import msgspec
 from paperpath.config.routing import RoutingTable
 from paperpath.process.directory import Directory
 from paperpath.process.directory import OnAnswer as OnFound
-from paperpath.process.guard import Guard
+from paperpath.process.guard import Guard, OnVerdict
+from paperpath.process.logins import Logins
+from paperpath.process.logins import OnAnswer as OnLogin
 from paperpath.process.settings import ReceiveSettings, SessionLimits
 from paperpath.process.submitter import OnAnswer, Submitter
 from paperpath.receive.service import Service
@@ -19,8 +22,9 @@ from paperpath.receive.sessions import Patience, Sessions
 from paperpath.system.clock import now
 from paperpath.telemetry.log import Log
 from paperpath.wire.accounts import Account, Found, NotFound, Unknown
-from paperpath.wire.guard import Ban, Offence
+from paperpath.wire.guard import Ban, Offence, Rate
 from paperpath.wire.intake import Accepted, NotAccepted, Submit
+from paperpath.wire.logins import Challenge, LoggedIn, LoginAnswer, LoginRefused
 
 STRANGER, RELAY = "192.0.2.1", "127.0.0.1"
 ENVELOPE = b"EHLO client.test\r\nMAIL FROM:<a@client.test>\r\nRCPT TO:<joe@here.test>\r\n"
@@ -44,6 +48,7 @@ SETTINGS = ReceiveSettings(
     trusted_users=frozenset(),
     drop="",
     limits=SessionLimits(greeting_delay_s=0, error_delay_s=0),
+    mechanisms=("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"),
 )
 
 
@@ -158,6 +163,7 @@ class PlayedGuard:
         self.slowed: set[tuple[str, str]] = set()
         self.known: set[str] = set()
         self.elsewhere: dict[str, int] = {}
+        self.exhausted: set[str] = set()
         self.heard: list[tuple[object, ...]] = []
 
     def ban_of(self, address: str) -> Ban | None:
@@ -184,8 +190,56 @@ class PlayedGuard:
     def took(self, network: str, recipients: int) -> None:
         self.heard.append(("took", network, recipients))
 
+    def allow(self, key: str, amount: int, rates: tuple[Rate, ...], on_answer: OnVerdict) -> None:
+        self.heard.append(("allow", key, amount, rates))
+        on_answer(key not in self.exhausted, 600 if key in self.exhausted else 0)
+
     def report(self, address: str, offence: Offence, detail: str) -> None:
         self.heard.append((address, offence, detail))
+
+
+class LoginJudge:
+    """Lets joe in with the password ``right``; LOGIN asks twice, and what else happens a test says."""
+
+    def __init__(self) -> None:
+        self.says: LoginAnswer | None = None
+        self.asked: list[tuple[str, bytes | None, dict[str, Any]]] = []
+        self.abandoned = 0
+        self.silent = False
+
+    def begin(self, mechanism: str, initial: bytes | None, on_answer: OnLogin, **client: Any) -> "Attempted":
+        self.asked.append((mechanism, initial, client))
+        return Attempted(self, mechanism, initial, on_answer)
+
+
+class Attempted:
+    """One attempt; it answers in the next turn, as `auth` does, when a test lets it."""
+
+    def __init__(self, judge: LoginJudge, mechanism: str, initial: bytes | None, on_answer: OnLogin) -> None:
+        self._judge, self._on_answer, self._heard = judge, on_answer, b""
+        self._left = 2 if mechanism == "LOGIN" else 0
+        self.respond(initial or b"")
+
+    def respond(self, response: bytes) -> None:
+        self._heard += response
+        judge = self._judge
+        if judge.silent:
+            return
+        if judge.says is not None:
+            self._later(judge.says)
+        elif self._left:
+            self._left -= 1
+            self._later(Challenge(1, b"Name:" if self._left else b"Password:"))
+        elif self._heard in (b"\0joe\0right", b"joeright"):
+            self._later(LoggedIn(1, "joe@here.test", (b"joe@here.test", b"@client.test", b"@c"), b"", b""))
+        else:
+            self._later(LoginRefused(1, "wrong name or password", temporary=False))
+
+    def abandon(self) -> None:
+        self._judge.abandoned += 1
+
+    def _later(self, answer: LoginAnswer) -> None:
+        asyncio.get_running_loop().call_soon(self._on_answer, answer)
 
 
 class Scene:
@@ -196,8 +250,9 @@ class Scene:
         self.queue, self.accounts = Queue(), Accounts()
         self.log = Log("receive", self._logged, lambda: 0.0, as_json=True)
         submitter, directory = cast(Submitter, self.queue), cast(Directory, self.accounts)
-        self.guard = PlayedGuard()
-        self.service = Service(settings, submitter, directory, self.log, cast(Guard, self.guard))
+        self.guard, self.logins = PlayedGuard(), LoginJudge()
+        guard, logins = cast(Guard, self.guard), cast(Logins, self.logins)
+        self.service = Service(settings, submitter, directory, self.log, guard, logins)
         self.sessions = Sessions()
         self.sessions.most = settings.sessions_most
         self.sessions.reserved_percent = settings.limits.reserved_percent

@@ -9,7 +9,7 @@ from paperpath.process.settings import ReceiveSettings
 from paperpath.receive import proxied
 from tests.loops import on_both_loops, run
 from tests.tls_client import TlsClient
-from tests.unit.receive.live import EHLO, MAIL, TRUSTING, codes, serving, start_tls, with_tls
+from tests.unit.receive.live import EHLO, LOGIN, MAIL, TRUSTING, codes, serving, start_tls, with_tls
 from tests.unit.receive.scene import SETTINGS, Scene
 
 HERE = ("127.0.0.1/32",)
@@ -62,8 +62,9 @@ def test_tls_from_the_start_behind_a_header(loop: str, split: bool) -> None:
         async with serving("submissions", behind(), proxied=True) as server, TlsClient(server.port) as client:
             if split:
                 await client.send(HEADER[:30])
-            await client.secure(TRUSTING, name="mx.test", before=HEADER[30:] if split else HEADER, together=EHLO + MAIL)
-            assert codes(await client.replies(7)) == "220 250 250 250 354 250 221"
+            before = HEADER[30:] if split else HEADER
+            await client.secure(TRUSTING, name="mx.test", before=before, together=EHLO + LOGIN + MAIL)
+            assert codes(await client.replies(8)) == "220 250 235 250 250 354 250 221"
             client.close()
             line = await server.closed()
             assert (line["peer"], line["server_name"]) == ("192.0.2.77", "mx.test")

@@ -13,7 +13,19 @@ from paperpath.process import upgrade
 from paperpath.receive import replies
 from tests.loops import on_both_loops, run
 from tests.tls_client import TlsClient
-from tests.unit.receive.live import AUTHORITY, CLIENT, EHLO, MAIL, MX, TRUSTING, codes, serving, start_tls, with_tls
+from tests.unit.receive.live import (
+    AUTHORITY,
+    CLIENT,
+    EHLO,
+    LOGIN,
+    MAIL,
+    MX,
+    TRUSTING,
+    codes,
+    serving,
+    start_tls,
+    with_tls,
+)
 
 
 @on_both_loops
@@ -40,8 +52,8 @@ def test_mail_over_starttls(loop: str) -> None:
 def test_tls_from_the_start(loop: str) -> None:
     async def main() -> None:
         async with serving("submissions") as server, TlsClient(server.port) as client:
-            await client.secure(TRUSTING, name="mx.test", together=EHLO + MAIL)
-            assert codes(await client.replies(7)) == "220 250 250 250 354 250 221"
+            await client.secure(TRUSTING, name="mx.test", together=EHLO + LOGIN + MAIL)
+            assert codes(await client.replies(8)) == "220 250 235 250 250 354 250 221"
             client.close()
             assert (await server.closed())["result"] == "quit"
 

@@ -1,0 +1,145 @@
+"""AUTH in a session: what the machine asks goes to `auth`, what `auth` says goes to the client.
+
+The client is told one sentence for every wrong password, whatever the reason; that is in the log, by `auth`.
+"""
+
+import base64
+from collections.abc import Callable
+from typing import Final
+
+from paperpath.base.networks import parse_address
+from paperpath.base.reply import Reply, reply
+from paperpath.base.text import show
+from paperpath.process.guard import OnVerdict
+from paperpath.process.logins import Attempt
+from paperpath.protocol.sasl_scram import BINDING_TYPE
+from paperpath.protocol.smtp_server import AuthGiven, AuthResponse
+from paperpath.receive.service import Service
+from paperpath.receive.submission import Submission
+from paperpath.system.tls import server_end_point
+from paperpath.wire.guard import Rate
+from paperpath.wire.logins import Challenge, LoggedIn, LoginAnswer
+
+LOGGED_IN = reply(235, "2.7.0", "Logged in")
+WRONG = reply(535, "5.7.8", "Wrong name or password")
+NOT_NOW = reply(454, "4.7.0", "Logins cannot be judged just now, try again later")
+MALFORMED = reply(501, "5.5.2", "The response is not of that mechanism")
+TOO_MANY_WRONG = reply(421, "4.7.0", "Too many failed logins, closing")
+TOO_MUCH = reply(450, "4.7.1", "This account has written to too many recipients, try again later")
+LOGIN_FIRST = reply(530, "5.7.0", "Log in first")
+
+FAILURES_MOST: Final = 3
+"""Wrong passwords in one session: who mistypes more often connects again, and the address is counted by `guard`."""
+
+LOGIN_SERVICES: Final = frozenset({"submission", "submissions"})
+"""Where nothing is taken from whoever has not logged in."""
+
+OnReply = Callable[[Reply, str], None]
+"""The reply, and for a refusal the reason for the log."""
+
+
+def is_here(peer: str) -> bool:
+    """Tell whether a client is a program of this host."""
+    try:
+        return peer.startswith("local ") or parse_address(peer).is_loopback
+    except ValueError:  # whoever it came through does not know its address
+        return False
+
+
+class ClientLogin:
+    """What one session knows of who its client is."""
+
+    __slots__ = (
+        "_attempt",
+        "_failures",
+        "_on_reply",
+        "_peer",
+        "_service",
+        "_service_name",
+        "_submission",
+        "account",
+        "was_wrong",
+    )
+
+    def __init__(self, service: Service, service_name: str, peer: str, on_reply: OnReply) -> None:
+        self._service, self._service_name, self._peer, self._on_reply = service, service_name, peer, on_reply
+        self._attempt: Attempt | None = None
+        self._failures = 0
+        self.was_wrong = False
+        """Whether the last attempt said something against the client."""
+        self.account = ""
+        """Who has logged in; empty: nobody."""
+        self._submission: Submission | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the client has to log in before it may send."""
+        return not self.account and self._service_name in LOGIN_SERVICES
+
+    def begin(self, event: AuthGiven, transport: object, *, secure: bool) -> None:
+        """AUTH."""
+        logins = self._service.logins
+        assert logins is not None, "where nobody judges logins, AUTH is not offered"
+        binding = server_end_point(transport) if secure else b""
+        self._attempt = logins.begin(
+            event.mechanism,
+            event.initial,
+            self._answered,
+            service=self._service_name,
+            peer=self._peer,
+            secure=secure,
+            binding_type=BINDING_TYPE if binding else "",
+            binding=binding,
+        )
+
+    def respond(self, event: AuthResponse) -> None:
+        """The response to a challenge."""
+        assert self._attempt is not None
+        self._attempt.respond(event.data)
+
+    def end(self) -> None:
+        """The client cancelled, or is gone."""
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.abandon()
+
+    def _answered(self, answer: LoginAnswer) -> None:
+        if isinstance(answer, Challenge):
+            self._on_reply(Reply(334, "", (base64.b64encode(answer.data).decode("ascii"),)), "")
+            return
+        self._attempt = None
+        self.was_wrong = False
+        if isinstance(answer, LoggedIn):
+            settings = self._service.settings
+            domain = settings.routing.default_domain or self._service.hostname
+            self._submission = Submission(answer.addresses, domain, self._service.hostname, settings.spool)
+            self.account = answer.account
+            self._on_reply(LOGGED_IN, "")
+        elif answer.temporary:
+            self._on_reply(NOT_NOW, answer.reason)
+        elif answer.malformed:
+            self._on_reply(MALFORMED, answer.reason)
+        else:
+            self._failures += 1
+            self.was_wrong = True
+            self._on_reply(WRONG if self._failures < FAILURES_MOST else TOO_MANY_WRONG, answer.reason)
+
+    @property
+    def submission(self) -> Submission:
+        """The rules for what the account sends.  There are some once somebody has logged in."""
+        assert self._submission is not None
+        return self._submission
+
+    def ask_for(self, recipients: int, on_verdict: OnVerdict) -> None:
+        """Ask whether the account may write to so many more; where ``guard`` is away, it may."""
+        limits = self._service.settings.limits
+        hour, day = limits.account_recipients_per_hour, limits.account_recipients_per_day
+        rates = tuple(Rate(most, period_s) for most, period_s in ((hour, 3600), (day, 86400)) if most)
+        if rates:
+            self._service.guard.allow(f"account {self.account}", recipients, rates, on_verdict)
+        else:
+            on_verdict(True, 0)
+
+    def shown(self) -> str:
+        """Return who has logged in, for the log."""
+        return show(self.account.encode())
