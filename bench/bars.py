@@ -62,6 +62,10 @@ BARS: Final = (
         figure="maildir_per_s", peer="Postfix", at_least=2.5, aim=4,
     ),
     Bar(
+        what="accept to the Maildirs of 200 system users, against Postfix",
+        figure="users_per_s", peer="Postfix", at_least=1, aim=2,
+    ),
+    Bar(
         what="accept to relay through a remote SMTP server, against Postfix",
         figure="relayed_per_s", peer="Postfix", at_least=3, aim=5,
     ),

@@ -17,6 +17,7 @@ from bench.programs import free_port, run, running, wait_for_port, wait_for_text
 
 _ACCOUNT: Final = "bench"
 _DOMAIN: Final = "paperpath.test"
+_USERS_DOMAIN: Final = f"users.{_DOMAIN}"
 _READY_S: Final = 30
 
 
@@ -30,6 +31,7 @@ class RunningPaperpath:
     config: Path
     maildir: Path
     recipient: str = f"{_ACCOUNT}@{_DOMAIN}"
+    users_domain: str = _USERS_DOMAIN
 
     def delivered(self) -> int:
         """Messages in the mailbox."""
@@ -97,6 +99,8 @@ def with_job(config: str, job: Job) -> str:
         config = with_setting(config, "queue", "local_concurrency", "0")
     if job.relay_port is not None:
         config = with_setting(config, "routes", f'"{SINK_DOMAIN}"', f'"smtp://127.0.0.1:{job.relay_port}"')
+    if job.system_users:
+        config = with_setting(config, "local", "domains", f'["{_USERS_DOMAIN}"]')
     if job.sessions is not None:
         config = with_setting(config, "receive", "sessions", str(job.sessions))
     return config

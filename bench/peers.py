@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 
 SINK_DOMAIN: Final = "sink.test"
@@ -20,6 +21,8 @@ class Job:
     """Sessions it must be able to hold at once, where its default is fewer."""
     recipients: int | None = None
     """Recipients one message may have, where its default is fewer."""
+    system_users: bool = False
+    """Mail is delivered to system users; the domain for that is `Running.users_domain`."""
     backlog: int = 0
     """Deferred messages that are in the queue from the start."""
 
@@ -39,6 +42,10 @@ class Running(Protocol):
     def recipient(self) -> str:
         """Address of a mailbox of its own."""
 
+    @property
+    def users_domain(self) -> str:
+        """Domain whose local parts are system users, where the job asks for them."""
+
     def delivered(self) -> int:
         """Messages that are in that mailbox."""
 
@@ -52,6 +59,10 @@ class Server(Protocol):
     @property
     def name(self) -> str:
         """What the report calls it."""
+
+    @property
+    def folder(self) -> Path:
+        """Its folder."""
 
     def missing(self) -> str:
         """Say why it cannot run here; empty when it can."""

@@ -54,6 +54,7 @@ class RunningPostfix:
     queue: Path
     maildir: Path
     recipient: str = f"{USER}@{_DOMAIN}"
+    users_domain: str = _DOMAIN
 
     def delivered(self) -> int:
         """Messages in the mailbox."""

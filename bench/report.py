@@ -26,6 +26,8 @@ _NOTES: Final = """\
 - *Accept while delivering* is the same with everything running as by default; it counts until the last `250`.
 - *To Maildir* counts until the last file is in `new`, *relay* until `smtp-sink` has taken the last message, and then
   the queue must be empty.
+- *To system users* is to Maildir as well, but to 200 accounts of the system in turn, each delivered to under its own
+  rights; each has had one message before. The load comes from a program of ours.
 - *CPU* is that of the whole machine, kernel and load generator included, less what it used before the load; it is
   left out of a turn before which something else kept half a processor or more busy.
 - *Memory* is the proportional set size of all processes of the server together.
@@ -46,6 +48,7 @@ _ROWS: Final = (
     _Row("accepted_while_delivering_per_s", "accept while delivering", "/s"),
     _Row("maildir_per_s", "to Maildir", "/s"),
     _Row("maildir_cpu_s", "CPU per message to Maildir", " ms", 1e-3),
+    _Row("users_per_s", "to 200 system users", "/s"),
     _Row("relayed_per_s", "relay", "/s"),
     _Row("idle_bytes", "idle memory", " MB", 1e6),
     _Row("session_bytes", "memory per idle session", " KB", 1e3),

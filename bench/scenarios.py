@@ -13,6 +13,7 @@ from typing import Final
 
 from bench import bulk, load, measure
 from bench import sendmail as sendmail_program
+from bench import users as system_users
 from bench.machine import BUSY_LOAD
 from bench.peers import SINK_DOMAIN, Job, Running, Server
 from bench.sessions import idle_sessions
@@ -28,14 +29,27 @@ class Scale:
     messages: int
     warm_up: int
     sessions: int
+    users: int
+    users_messages: int
     recipients: int
     backlog: int
     idle_s: float
     """How long to watch the idle machine before each measurement."""
 
 
-FULL: Final = Scale(messages=5000, warm_up=300, sessions=10_000, recipients=100_000, backlog=1_000_000, idle_s=3)
-QUICK: Final = Scale(messages=500, warm_up=50, sessions=500, recipients=2000, backlog=10_000, idle_s=1)
+FULL: Final = Scale(
+    messages=5000,
+    warm_up=300,
+    sessions=10_000,
+    users=200,
+    users_messages=10_000,
+    recipients=100_000,
+    backlog=1_000_000,
+    idle_s=3,
+)
+QUICK: Final = Scale(
+    messages=500, warm_up=50, sessions=500, users=20, users_messages=500, recipients=2000, backlog=10_000, idle_s=1
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +88,26 @@ def maildir(server: Server, _sink: Sink, scale: Scale) -> Figures:
         # What neighbours use cannot be told from what the servers use once they compete for it.
         **({"maildir_cpu_s": cpu_s / scale.messages} if idle_cores <= BUSY_LOAD else {}),
     }
+
+
+def users(server: Server, _sink: Sink, scale: Scale) -> Figures:
+    """Accept and deliver to the Maildirs of many system users, each under its own rights."""
+    with (
+        system_users.system_users(scale.users, server.folder / "homes") as made,
+        server.running(Job(system_users=True)) as running,
+    ):
+        _send_to_users(running, made, scale.users)
+        time.sleep(scale.idle_s)
+        began_s = time.monotonic()
+        delivered_s = _send_to_users(running, made, scale.users_messages)
+    return {"users_per_s": scale.users_messages / (delivered_s - began_s)}
+
+
+def _send_to_users(running: Running, made: system_users.Users, messages: int) -> float:
+    """Send mail to the users in turn; return the moment (monotonic) when all of it is in their Maildirs."""
+    wanted = made.delivered() + messages
+    system_users.send(running.port, made, running.users_domain, messages)
+    return measure.wait_for_count(made.delivered, wanted, load.limit_s(messages), "deliveries to users")
 
 
 def relay(server: Server, sink: Sink, scale: Scale) -> Figures:
@@ -178,6 +212,7 @@ SINK: Final = "smtp-sink"
 SCENARIOS: Final = (
     Scenario(name="accept", about="accept and commit", servers=(PAPERPATH, POSTFIX, SINK), measure=accept),
     Scenario(name="maildir", about="accept to synced Maildir", servers=(PAPERPATH, POSTFIX), measure=maildir),
+    Scenario(name="users", about="to many system users", servers=(PAPERPATH, POSTFIX), measure=users, turns_most=3),
     Scenario(name="relay", about="accept to relay", servers=(PAPERPATH, POSTFIX), measure=relay),
     Scenario(name="idle", about="idle memory", servers=(PAPERPATH, POSTFIX), measure=idle),
     # Postfix holds a process per session, a hundred of them by default: it has no part in this.

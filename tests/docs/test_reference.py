@@ -15,6 +15,7 @@ from tests.docs.pages import ROOT, read, rows, section
 COMMANDS = read("docs/reference/commands.md")
 WIRE = {"frame": "Every conversation", "supervision": "supervise and its children", "intake": "receive to queue"}
 WIRE |= {"accounts": "receive and queue to local", "delivery": "queue to an agent", "control": "An operator to queue"}
+WIRE |= {"nursery": "local and its nursery"}
 WIRE |= {"logins": "receive and pop3 to auth", "outside": "auth to its helpers"}
 WIRE |= {"mailbox": "pop3 to local and to a mailbox"}
 WIRE |= {"tls": "TLS, in the settings of those who meet clients"}

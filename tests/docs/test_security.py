@@ -9,7 +9,7 @@ from tests.docs.pages import read, rows, section
 from tests.service import ACCOUNT, Service, running_service
 
 MODULES = {"worker of mailboxes": "local.worker_main"}
-ELSEWHERE = {"worker of a system user", "pop3", "reader"}
+ELSEWHERE = {"worker of a system user", "nursery", "pop3", "reader"}
 """The first needs root: see tests/interop/test_separate_users.py.  The others: tests/unit/pop3/test_hostile.py."""
 
 

@@ -24,7 +24,7 @@ SYSTEM_ADDRESS: Final = f"{SYSTEM_USER}@host.test"
 FAR: Final = "far@sink.test"
 EVERYBODY: Final = (ACCOUNT, SYSTEM_ADDRESS, FAR)
 UNIT: Final = Path(__file__).parents[2] / "packaging" / "systemd" / "paperpath.service"
-ROOTS: Final = {"supervise", "local"}
+ROOTS: Final = {"supervise", "local", "local.nursery"}
 WORKER: Final = "local.worker_main"
 LARGE_BYTES: Final = 400_000
 """More than travels in one frame: it is spooled."""

@@ -47,8 +47,8 @@ ENVELOPE_MOST_BYTES = 16 * 1024 * 1024
 
 FRAME_MOST_BYTES = 32 * 1024 * 1024
 
-WORKERS_MOST = 64
-"""Workers of `local` that `queue` keeps: each is an interpreter of its own, some 20 MB."""
+WORKERS_MOST = 256
+"""Workers of `local` that `queue` keeps: each takes some 5 MB of its own."""
 
 JOB_MOST_S = 3 * 3600
 """A delivery under way for longer hangs (a dead NFS server): its agent is let go and the work deferred.  Above what any

@@ -6,9 +6,10 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from paperpath.base.limits import WORKERS_MOST
-from paperpath.local.lookup import CannotTell, Identity
-from paperpath.system.spawn import Process, spawn
-from paperpath.system.users import User
+from paperpath.local.lookup import MAILBOXES, CannotTell, Identity
+from paperpath.local.nurse import Nurse
+from paperpath.system.spawn import Adopted, Process, spawn
+from paperpath.system.users import User, find_user
 from paperpath.telemetry.events import ProcessEnded
 from paperpath.telemetry.log import Log
 
@@ -26,7 +27,9 @@ class Workers:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._living: dict[str, tuple[Process, asyncio.Future[None]]] = {}
+        self._nurse = Nurse(log)
+        self._living: dict[str, tuple[Process | Adopted, asyncio.Future[None]]] = {}
+        self._starting: set[str] = set()
 
     async def start(
         self, name: str, identity: Identity, instructions: Sequence[str], environment: Mapping[str, str]
@@ -39,24 +42,46 @@ class Workers:
         former = self._living.get(name)
         if former is not None:
             await asyncio.wait([former[1]], timeout=_FORMER_WITHIN_S)
-        if name in self._living:
+        if name in self._living or name in self._starting:
             raise CannotTell("the worker of this name is still at work")
-        if len(self._living) >= _LIVING_MOST:
+        if len(self._living) + len(self._starting) >= _LIVING_MOST:
             raise CannotTell("too many workers")
         ours, theirs = socket.socketpair()
-        with theirs:
-            arguments = [str(theirs.fileno()), identity.folder, identity.user, self._log_form(), *instructions]
-            try:
-                process = spawn(_MODULE, arguments, [theirs.fileno()], whom(identity), environment)
-            except OSError as error:
-                ours.close()
+        self._starting.add(name)
+        try:
+            with theirs:
+                arguments = [identity.folder, identity.user, self._log_form(), *instructions]
+                self._watch(name, await self._start(name, identity, arguments, environment, theirs))
+        except BaseException as error:
+            ours.close()
+            if isinstance(error, OSError):
                 raise CannotTell(f"the worker could not be started: {error.strerror or error}") from error
-        self._watch(name, process)
+            raise
+        finally:
+            self._starting.discard(name)
         return ours
+
+    async def _start(
+        self,
+        name: str,
+        identity: Identity,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        theirs: socket.socket,
+    ) -> Process | Adopted:
+        """Start it anew, or where there may be many, as a copy of a process that is warm.
+
+        Raises OSError and CannotTell.
+        """
+        if identity.become and name != MAILBOXES:
+            return await self._nurse.rear(name, _user(identity), arguments, environment, theirs)
+        number = theirs.fileno()
+        return spawn(_MODULE, [str(number), *arguments], [number], whom(identity), environment)
 
     async def end(self, grace_s: float) -> None:
         """Wait until all have ended, which they do when `queue` lets them go; kill those that outlast the
         grace."""
+        self._nurse.close()
         if self._living:
             await asyncio.wait([ended for _, ended in self._living.values()], timeout=grace_s)
         for process, _ in list(self._living.values()):
@@ -67,7 +92,7 @@ class Workers:
     def _log_form(self) -> str:
         return "json" if self._log.as_json else "logfmt"
 
-    def _watch(self, name: str, process: Process) -> None:
+    def _watch(self, name: str, process: Process | Adopted) -> None:
         loop = asyncio.get_running_loop()
         self._living[name] = process, loop.create_future()
         loop.add_reader(process.pidfd, self._ended, name)
@@ -80,6 +105,16 @@ class Workers:
         if status:
             how = f"exit {status}" if status > 0 else signal.Signals(-status).name
             self._log.emit(ProcessEnded(role=f"local worker {name}", pid=process.pid, how=how, restart_s=0.0))
+
+
+def _user(identity: Identity) -> User:
+    """Return the ids to become.  Raises OSError where they are not known."""
+    if identity.ids is not None:
+        return User(identity.user, *identity.ids, identity.folder)
+    found = find_user(identity.user)
+    if found is None:
+        raise FileNotFoundError(f"no such user: {identity.user}")
+    return found
 
 
 def whom(identity: Identity) -> User | str | None:

@@ -10,7 +10,10 @@ from collections.abc import Mapping, Sequence
 from paperpath.system.users import User, find_user
 
 PROGRAM_PATH = "/usr/local/bin:/usr/bin:/bin"
-_ENVIRONMENT = {"PATH": PROGRAM_PATH, "LANG": "C.UTF-8"}
+ENVIRONMENT = {"PATH": PROGRAM_PATH, "LANG": "C.UTF-8"}
+"""Of every process of ours, and of users' programs."""
+ROOM_FOR_TITLE = " " * 400
+"""An argument for a process whose copies are to be told apart: see `forking.set_title`."""
 
 
 class Process:
@@ -52,6 +55,29 @@ class Process:
                 pass
 
 
+class Adopted:
+    """A process that is no child of ours, as its parent's pidfd shows it; how it ended is the parent's to tell."""
+
+    def __init__(self, pid: int, pidfd: int) -> None:
+        self.pid, self.pidfd = pid, pidfd
+        self._ended = False
+
+    def poll(self) -> int | None:
+        """Return 0 once it has ended, else None; the call that first finds it ended closes ``pidfd``."""
+        if not self._ended and select.select([self.pidfd], [], [], 0)[0]:
+            self._ended = True
+            os.close(self.pidfd)
+        return 0 if self._ended else None
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal, never to another process that got its id; one that has ended is left in peace."""
+        if not self._ended:
+            try:
+                signal.pidfd_send_signal(self.pidfd, number)
+            except ProcessLookupError:
+                pass
+
+
 def spawn(
     module: str,
     arguments: Sequence[str],
@@ -74,7 +100,7 @@ def spawn(
         stdout=subprocess.DEVNULL,
         pass_fds=tuple(descriptors),
         cwd="/",
-        env={**_ENVIRONMENT, **environment},
+        env={**ENVIRONMENT, **environment},
         start_new_session=True,
         umask=0o077,
         user=None if account is None else account.uid,

@@ -30,6 +30,7 @@ ALLOWED = {
     "paperpath.local.lookup",
     "paperpath.local.main",
     "paperpath.local.readers",
+    "paperpath.local.nurse",  # speaks to the nursery
     "paperpath.local.workers",
     "paperpath.process",
     "paperpath.process.child",
@@ -51,6 +52,7 @@ ALLOWED = {
     "paperpath.wire",
     "paperpath.wire.accounts",
     "paperpath.wire.frame",
+    "paperpath.wire.nursery",
     "paperpath.wire.mailbox",
     "paperpath.wire.supervision",
     "paperpath.wire.tls",  # a type in process.settings
