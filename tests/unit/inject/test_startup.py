@@ -16,20 +16,10 @@ NEVER = {
     "signal", "socket", "subprocess", "tomllib", "typing",
 }  # fmt: skip
 FAST = (
-    "sendmail",
-    "qmail-queue",
-    "qmail-inject",
-    "forward",
-    "predate",
-    "datemail",
-    "mailsubj",
-    "qmail-smtpd",
-    "qmail-popup",
-    "qmail-pop3d",
-    "qmail-qmtpd",
-    "qmail-qmqpd",
-    "qmail-qmqpc",
-)
+    "sendmail", "qmail-queue", "qmail-inject", "forward", "predate", "datemail", "mailsubj", "qmail-smtpd",
+    "qmail-popup", "qmail-pop3d", "qmail-qmtpd", "qmail-qmqpd", "qmail-qmqpc",
+    "bouncesaying", "condredirect", "except", "preline", "qreceipt", "qsmhook", "setlock",
+)  # fmt: skip
 """Those that are called for every message."""
 
 
