@@ -3,7 +3,7 @@
 import os
 
 from paperpath.inject import preline
-from paperpath.inject.command import PERMANENT, TEMPORARY, Usage, blame, defaults, fatal, options, say, usage
+from paperpath.inject.command import PERMANENT, TEMPORARY, Usage, blame, defaults, fatal, options, reason, say, usage
 from paperpath.inject.queueing import enqueue, limit_bytes
 from paperpath.message.forward_file import BadForwardFile, ForwardFile, read_forward_file
 from paperpath.message.rewriting import Rewriter
@@ -13,7 +13,6 @@ _DONE_HERE = 99
 """Tells qmail-local that the instructions that follow are not to be carried out."""
 _FAILED = {64, 65, 70, 76, 77, 78, 100, 112}
 """Exit codes of programs that fail a message for good."""
-_NEEDED = (b"USER", b"HOST", b"NEWSENDER", b"DTLINE", b"RPLINE", b"UFLINE")
 
 
 class Stop(Exception):
@@ -32,52 +31,66 @@ def main(argv: list[str]) -> int:
         for letter, _ in options(words, b"nN"):
             for_show = letter == b"n"
     except Usage:
-        words = []
-    if not words:
         return usage("dot-forward [ -nN ] file ...")
-    missing = [name for name in _NEEDED if name not in os.environb]
-    if missing:
-        return fatal("dot-forward", f"{missing[0].decode()} not set", PERMANENT)
     try:
-        environment = os.environb
-        rewriter = Rewriter(*defaults())
-        found = read_forward_file(_first(words), rewriter, environment[b"USER"], environment[b"HOST"])
-        if for_show:
-            _show(found)
-        else:
-            _carry_out(found)
+        return _do(words, for_show=for_show)
     except Stop as stop:
         return fatal("dot-forward", stop.text, stop.code) if stop.text else stop.code
     except BadForwardFile as error:
         return fatal("dot-forward", str(error), TEMPORARY)
     except OSError as error:
         return fatal("dot-forward", blame(error), TEMPORARY)
-    return _DONE_HERE if found.goes_elsewhere else 0
 
 
-def _first(paths: list[bytes]) -> bytes:
-    """Return the content of the first of these files that is there, nothing for none.  Raises OSError."""
+def _do(paths: list[bytes], *, for_show: bool) -> int:
+    """Do what the first of these files that says anything says.  Raises Stop, BadForwardFile and OSError."""
+    rewriter = Rewriter(*defaults())
     for path in paths:
-        try:
-            with open(path, "rb") as file:
-                return file.read()
-        except FileNotFoundError:
+        text = _read(path)
+        if text is None:
             continue
-    return b""
+        found = read_forward_file(text, rewriter, _variable(b"USER"), _variable(b"HOST"))
+        if for_show:
+            _show(found, path)
+        else:
+            _carry_out(found)
+        if found.is_delivered_here:
+            return 0
+        if found.goes_elsewhere:
+            return _DONE_HERE
+    if for_show:
+        say("direct delivery")
+    return 0
 
 
-def _show(found: ForwardFile) -> None:
-    lines = [b"run |" + program for program in found.programs]
-    lines += [b"from <" + os.environb[b"NEWSENDER"] + b">"] if found.addresses else []
-    lines += [b"to <" + address + b">" for address in found.addresses]
-    lines += [b"deliver here"] if found.is_delivered_here else []
-    injection.write_all(1, b"".join([line + b"\n" for line in lines]))
+def _variable(name: bytes) -> bytes:
+    return os.environb.get(name, b"")
+
+
+def _read(path: bytes) -> bytes | None:
+    """Return the content of a file, None where it is not there.  Raises Stop."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        verb = "read" if isinstance(error, IsADirectoryError) else "open"
+        raise Stop(TEMPORARY, f"unable to {verb} {os.fsdecode(path)}: {reason(error)}") from None
+
+
+def _show(found: ForwardFile, path: bytes) -> None:
+    for line in found.shown:
+        say(os.fsdecode(line))
+    if found.is_delivered_here:
+        say("direct delivery")
+    elif not found.shown:
+        say(f"skipping empty file {os.fsdecode(path)}")
 
 
 def _carry_out(found: ForwardFile) -> None:
     """Run the programs, then forward.  Raises Stop and OSError."""
-    environment = os.environb
-    lines = environment[b"UFLINE"] + environment[b"RPLINE"] + environment[b"DTLINE"]
+    lines = b"".join(map(_variable, (b"UFLINE", b"RPLINE", b"DTLINE")))
     for program in found.programs:
         status = preline.run([b"/bin/sh", b"-c", program], lines)
         if status:
@@ -88,7 +101,7 @@ def _carry_out(found: ForwardFile) -> None:
     message = injection.read_to_end(0, limit_bytes())
     if message is None:
         raise Stop(PERMANENT, "message exceeds the largest size taken here (#5.3.4)")
-    outcome = enqueue(environment[b"DTLINE"] + message, environment[b"NEWSENDER"], found.addresses)
+    outcome = enqueue(_variable(b"DTLINE") + message, _variable(b"NEWSENDER"), found.addresses)
     if outcome.text:
-        raise Stop(outcome.exit_code, outcome.text[1:])
-    say(f"dot-forward: qp {outcome.words.rpartition(' ')[2] or os.getpid()}")
+        raise Stop(outcome.exit_code, f"unable to forward message: {outcome.text[1:]}")
+    say(f"dot-forward: info: qp {outcome.words.rpartition(' ')[2] or os.getpid()}")

@@ -15,7 +15,7 @@ _FAILED = {64, 65, 70, 76, 77, 78, 100, 112}
 """Exit codes of programs that fail a message for good."""
 _FILE_MOST_BYTES = 64 * 1024 * 1024
 _WORLD_READABLE = 0o444
-_SHOWN = bytes(byte if byte >= 32 else ord("_") for byte in range(256))
+_SHOWN = bytes(byte if 32 <= byte < 128 else ord("_") for byte in range(256))
 
 
 class Stop(Exception):
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
             say(stop.text)
         return stop.code
     except OSError as error:
-        return fatal("fastforward", blame(error), TEMPORARY)
+        return fatal("fastforward", f"unable to read {blame(error)}", TEMPORARY)
     except ValueError as error:
         return fatal("fastforward", f"unable to read {os.fsdecode(words[0])}: {error}", TEMPORARY)
     return _DONE_HERE if chosen[b"p"] else 0

@@ -15,12 +15,14 @@ class BadForwardFile(ValueError):
 class ForwardFile:
     """What a file says."""
 
-    __slots__ = ("addresses", "is_delivered_here", "programs")
+    __slots__ = ("addresses", "is_delivered_here", "programs", "shown")
 
     def __init__(self) -> None:
         self.addresses: list[bytes] = []
         self.programs: list[bytes] = []
         self.is_delivered_here = False
+        self.shown: list[bytes] = []
+        """Programs and addresses in words, in the order in which they stand: each line from right to left."""
 
     @property
     def goes_elsewhere(self) -> bool:
@@ -43,13 +45,13 @@ def read_forward_file(text: bytes, rewriter: "Rewriter", user: bytes, host: byte
 
 
 def _addresses(line: bytes) -> "list[list[Token]]":
-    """Return the addresses of a line, each from right to left.  Raises Unparsable."""
+    """Return the addresses of a line, they and the tokens of each from right to left.  Raises Unparsable."""
     found: list[list[Token]] = []
     tokens = lex(line)
     if any(kind in {":", ";"} for kind, _ in tokens):
         raise Unparsable("a group")
     rewrite_addresses([(ATOM, b"to"), (":", b""), *tokens], lambda address: found.append(address[:]))
-    return found[::-1]
+    return found
 
 
 def _take(found: ForwardFile, address: "list[Token]", rewriter: "Rewriter", user: bytes, host: bytes) -> None:
@@ -60,10 +62,12 @@ def _take(found: ForwardFile, address: "list[Token]", rewriter: "Rewriter", user
         return
     if not has_at and raw.startswith(b"|"):
         found.programs.append(raw[1:])
+        found.shown.append(b"pipe through " + raw[1:])
     elif not has_at and raw.startswith(b"/"):
-        raise Unparsable("a file")
+        raise BadForwardFile(f"file delivery {raw.decode('utf-8', 'replace')} not supported")
     elif raw.lower() == (user + b"@" + host if has_at else user).lower():
         found.is_delivered_here = True
     else:
         rewriter.rewrite(address)
         found.addresses.append(rewriter.envelope(address))
+        found.shown.append(b"forward " + found.addresses[-1])

@@ -70,7 +70,7 @@ class TestForwardFile:
 
     def test_addresses_take_it_away(self, home: Path) -> None:
         done = self.follow(home, b"# mine\nann@x.ex, bob@y\ncar@z+\n")
-        addresses = (b"ann@x.ex", b"bob@y.dom.ex", b"car@z.plus.ex")
+        addresses = (b"bob@y.dom.ex", b"ann@x.ex", b"car@z.plus.ex")  # each line from right to left, as qmail reads
         assert done.forwards == (Forward(b"s@else.test", addresses, b"Delivered-To: joe@h.ex\n" + TRACE, True),)
         assert done.outcome == Delivered("did 0+3+0")
         assert delivered(home) == 0
