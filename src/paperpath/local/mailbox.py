@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from paperpath.base.limits import MAILBOX_MOST_MESSAGES, MAILBOX_PAGE_MESSAGES
+from paperpath.base.quota import Use
+from paperpath.system.appending import append_line
 from paperpath.system.mailbox import clean_tmp, move_message, open_message, remove_message
 from paperpath.wire.mailbox import UNIQUE_ID_MOST_BYTES
 
@@ -97,17 +99,18 @@ class Mailbox:
 
     def update(self, marked: bytes) -> Result:
         """Remove the messages that are marked, and move those that are in ``new`` to where the old ones are."""
-        removed, kept, reason = 0, 0, ""
+        removed, kept, reason, freed = 0, 0, "", Use()
         for number in range(1, len(self) + 1):
             if not _is_marked(marked, number):
                 self._count_as_seen(number)
                 continue
             try:
-                self._remove(number)
+                freed = self._remove(number, freed)
                 removed += 1
             except OSError as error:
                 reason = reason or str(error.strerror or error)
                 kept += 1
+        self._note_freed(freed)
         return Result(removed, kept, reason)
 
     # The names.
@@ -115,8 +118,11 @@ class Mailbox:
     def _name(self, number: int) -> bytes:
         return self._names[self._ends[number - 2] if number > 1 else 0 : self._ends[number - 1]]
 
+    def _now_at(self, number: int) -> tuple[int, bytes]:
+        return self._moved.get(number) or (self._where[number - 1], self._name(number))
+
     def _path(self, number: int) -> bytes:
-        where, name = self._moved.get(number) or (self._where[number - 1], self._name(number))
+        where, name = self._now_at(number)
         return self._folder + _FOLDERS[where] + name
 
     def _count_as_seen(self, number: int) -> None:
@@ -127,8 +133,8 @@ class Mailbox:
             except OSError:
                 pass  # another did, or it is gone, or the next session will
 
-    def _remove(self, number: int) -> None:
-        """Remove a message; one that is gone was what we wanted.  Raises OSError."""
+    def _remove(self, number: int, freed: Use) -> Use:
+        """Remove a message; one that is gone was what we wanted.  Return what is free then.  Raises OSError."""
         try:
             remove_message(self._path(number))
         except FileNotFoundError:
@@ -136,6 +142,17 @@ class Mailbox:
             try:
                 remove_message(self._path(number))
             except FileNotFoundError:
+                return freed
+        if b"T" in self._now_at(number)[1].partition(b":2,")[2]:
+            return freed  # Maildir++ does not count what is in the trash
+        return freed.plus(-self._sizes[number - 1], -1)
+
+    def _note_freed(self, freed: Use) -> None:
+        """Tell the Maildir's quota, where it has one.  One that is not told is counted anew before it is enforced."""
+        if freed.messages:
+            try:
+                append_line(os.fsdecode(self._folder + b"maildirsize"), freed.line())
+            except OSError:
                 pass
 
     # The folders.

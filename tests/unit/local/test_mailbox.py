@@ -93,6 +93,25 @@ def test_update_with_too_many_marks(maildir: Path) -> None:
     assert opened(maildir).update(b"\xff" * 1000) == Result(removed=1, kept=0)
 
 
+def test_quota(maildir: Path) -> None:
+    """What was removed is taken off `maildirsize`, by the sizes that Maildir++ counts."""
+    put(maildir, "new/1.a,S=100")
+    put(maildir, "cur/2.b:2,S", b"xyz")
+    put(maildir, "cur/3.c:2,ST", b"in the trash")
+    gone = put(maildir, "cur/4.d:2,S")
+    size_file = put(maildir, "maildirsize", b"1000S\n105 3\n")
+    mailbox = opened(maildir)
+    gone.unlink()
+    assert mailbox.update(marks(1, 2, 3, 4)) == Result(removed=4, kept=0)
+    assert size_file.read_bytes() == b"1000S\n105 3\n-103 -2\n"
+
+
+def test_no_quota(maildir: Path) -> None:
+    put(maildir, "new/1.a,S=100")
+    opened(maildir).update(marks(1))
+    assert not (maildir / "maildirsize").exists()
+
+
 def test_names_that_change(maildir: Path) -> None:
     one, two = put(maildir, "new/1.a"), put(maildir, "cur/2.b:2,")
     put(maildir, "cur/3.c:2,")
