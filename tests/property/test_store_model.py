@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -21,7 +22,9 @@ START = 1_000_000
 DESTINATIONS = ("a.example", "b.example", "c.example")
 
 RECIPIENTS = st.lists(st.tuples(st.sampled_from(DESTINATIONS), st.booleans()), min_size=1, max_size=5)
-DRAFTS = st.lists(st.tuples(RECIPIENTS, st.sampled_from(["inline", "file", "shares"])), min_size=1, max_size=3)
+OFFSETS = st.sampled_from([0, 0, -600, 60])
+"""When a message is due, from its birth."""
+DRAFTS = st.lists(st.tuples(RECIPIENTS, st.sampled_from(["inline", "file", "shares"]), OFFSETS), min_size=1, max_size=3)
 DELAYS = st.sampled_from([0, 1, 60, 600])
 
 
@@ -77,11 +80,11 @@ class StoreModel(RuleBasedStateMachine):
 
     # --- helpers -------------------------------------------------------------------------------------------
 
-    def draft(self, drafts: list[tuple[list[tuple[str, bool]], str]]) -> list[NewMessage]:
+    def draft(self, drafts: list[tuple[list[tuple[str, bool]], str, int]]) -> list[NewMessage]:
         """Make new messages; content files are written, the model is left alone."""
         news: list[NewMessage] = []
         known = list(self.messages)
-        for recipients, kind in drafts:
+        for recipients, kind, offset in drafts:
             self.last_id += 1
             shares = known[self.last_id % len(known)] if kind == "shares" and known else 0
             content = self.messages[shares].content if shares in self.messages else b"%d" % self.last_id
@@ -90,9 +93,10 @@ class StoreModel(RuleBasedStateMachine):
                 Path(self.store.content_folder, file).write_bytes(content)
             to = tuple(NewRecipient(b"x@" + where.encode(), "remote", where, claimed) for where, claimed in recipients)
             inline = b"" if file or shares else content
-            news.append(
-                NewMessage(self.last_id, b"", b"", inline, len(content), self.now, "smtp", False, to, file, shares)
-            )
+            # What is not due yet is not born under way.
+            due = self.now + offset if offset <= 0 or not any(claimed for _, claimed in recipients) else 0
+            new = NewMessage(self.last_id, b"", b"", inline, len(content), self.now, "smtp", False, to, file, shares)
+            news.append(msgspec.structs.replace(new, due=due))
         return news
 
     def enter(self, news: list[NewMessage]) -> None:
@@ -102,7 +106,7 @@ class StoreModel(RuleBasedStateMachine):
             content = origin.content if origin else new.content or b"%d" % new.message
             message = Message(content, origin.file if origin else new.file, new.birth)
             for number, to in enumerate(new.recipients):
-                message.rows[number] = Row(to.destination, new.birth, to.claimed)
+                message.rows[number] = Row(to.destination, new.due or new.birth, to.claimed)
             self.messages[new.message] = message
 
     def rows(self, claimed: bool) -> list[tuple[int, int, Row]]:
@@ -140,7 +144,7 @@ class StoreModel(RuleBasedStateMachine):
     # --- rules ---------------------------------------------------------------------------------------------
 
     @rule(drafts=DRAFTS)
-    def accept(self, drafts: list[tuple[list[tuple[str, bool]], str]]) -> None:
+    def accept(self, drafts: list[tuple[list[tuple[str, bool]], str, int]]) -> None:
         news = self.draft(drafts)
         with self.store.transaction():
             self.store.accept(news)
@@ -174,7 +178,7 @@ class StoreModel(RuleBasedStateMachine):
         data: st.DataObject,
         delay: int,
         counts: bool,
-        forwards: list[tuple[list[tuple[str, bool]], str]] | None,
+        forwards: list[tuple[list[tuple[str, bool]], str, int]] | None,
     ) -> None:
         claimed = [(at, number) for at, number, _ in self.rows(claimed=True)]
         chosen = data.draw(st.lists(st.sampled_from(claimed), unique=True, min_size=1))
@@ -239,7 +243,7 @@ class StoreModel(RuleBasedStateMachine):
         self.reopen()
 
     @rule(drafts=DRAFTS, crash=st.booleans())
-    def fail(self, drafts: list[tuple[list[tuple[str, bool]], str]], crash: bool) -> None:
+    def fail(self, drafts: list[tuple[list[tuple[str, bool]], str, int]], crash: bool) -> None:
         """Do much in a transaction and break off; perhaps the machine stops just there."""
         news = self.draft(drafts)
         known = list(self.messages)

@@ -61,6 +61,8 @@ def test_terms_that_can_be() -> None:
         (b"utf-8;\xff@x", False),
         (rb"utf-8;\x{FC}@x", True),
         (b"utf-8;a b", False),
+        (b"rfc822;" + b"x" * 493, True),
+        (b"rfc822;" + b"x" * 494, False),
         (b"rfc822;", False),
         (b"utf-8;", False),
         (b"rfc822", False),

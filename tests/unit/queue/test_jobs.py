@@ -2,9 +2,10 @@ from typing import Any
 
 import pytest
 
+from paperpath.base.terms import MessageTerms
 from paperpath.config import routing
 from paperpath.queue import jobs
-from paperpath.queue.jobs import Admission, Work, admit, of_claimed, recipients_a_job
+from paperpath.queue.jobs import Admission, Work, admit, first_due, of_claimed, recipients_a_job
 from paperpath.queue.window import Limits, Window
 from paperpath.store.contract import Claimed, ClaimedRecipient
 from tests.unit.queue.scene import CONTENT, NOW, ROUTING, consignment
@@ -140,3 +141,19 @@ def test_work_from_the_store_is_as_it_was_admitted() -> None:
     assert work.key == FAR
     assert work.recipients == recipients
     assert work.consignment == consignment(sender=VERP, trace=b"T: t\n", size=23, smtputf8=True, file="f")
+
+
+@pytest.mark.parametrize(
+    ("terms", "due"),
+    [
+        (None, 0),
+        (MessageTerms(), NOW),
+        (MessageTerms(priority=3), NOW - 1800),
+        (MessageTerms(priority=-9), NOW),
+        (MessageTerms(hold_until=NOW + 60), NOW + 60),
+        (MessageTerms(hold_until=NOW + 60, priority=9), NOW + 60),
+        (MessageTerms(hold_until=NOW - 60), NOW),
+    ],
+)
+def test_first_attempt_is_due(terms: MessageTerms | None, due: int) -> None:
+    assert first_due(consignment(terms=terms)) == due

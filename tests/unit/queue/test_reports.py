@@ -118,6 +118,32 @@ async def test_success_report_that_cannot_be_composed_repeats_no_delivery(
     await scene.nothing_left()
 
 
+async def test_delay_report_that_cannot_be_composed_is_still_owed(
+    scene: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_values: object, **_more: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(delivery_module, "compose_report", broken)
+    born = int(now()) - DELAY_AFTER_S
+    message = await scene.bring(b"a@far.test", birth=born, recipient_terms={0: RecipientTerms("DELAY")})
+    await scene.remote.deliver(BUSY)
+    await scene.lines.logged("delivery.deferred")
+    view = await scene.view(message)
+    assert view is not None and view.recipients[0].terms == RecipientTerms("DELAY")
+    await scene.idle()
+
+
+async def test_lateness_has_a_status_of_its_own(scene: Service) -> None:
+    """RFC 2852 4.1.3: whatever it was that the attempt came to."""
+    late = MessageTerms(deliver_by=int(now()) - 1, by_mode="N")
+    await scene.bring(b"a@far.test", terms=late)
+    await scene.remote.deliver(BUSY)
+    report = await scene.remote.deliver()
+    assert b"\nAction: delayed\nStatus: 4.4.7\n" in report.content and b"busy" in report.content
+    await scene.lines.logged("message.done")
+
+
 async def test_what_must_travel_under_tls_is_reported_under_tls_and_without_content(scene: Service) -> None:
     terms = MessageTerms("FULL", require_tls=True, priority=5, deliver_by=7, by_mode="N")
     await scene.bring(b"a@far.test", terms=terms)
@@ -128,13 +154,16 @@ async def test_what_must_travel_under_tls_is_reported_under_tls_and_without_cont
     await scene.lines.logged("message.done", 2)
 
 
-async def test_message_for_later_is_not_touched_before(scene: Service) -> None:
+async def test_message_for_later_is_not_touched_before(scene: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     later = int(now()) + 3600
+    wakings: list[int] = []
+    monkeypatch.setattr(scene.deliveries.schedule, "wake", wakings.append)
     message = await scene.bring(b"a@far.test", terms=MessageTerms(hold="for;3600", hold_until=later))
     view = await scene.view(message)
     assert view is not None and (view.recipients[0].state, view.recipients[0].due) == ("waiting", later)
     await scene.idle()
     assert scene.remote.jobs.empty()
+    assert wakings == [later]
 
 
 async def test_message_whose_time_is_over_is_not_tried(scene: Service) -> None:
