@@ -20,12 +20,12 @@ import pytest
 # Command -> Debian package. The packages are listed again, with the reason for each, in .ci/packages; a test
 # compares the two.
 PACKAGES: Final = {
+    "/usr/lib/dovecot/dovecot-lda": "dovecot-core",
+    "/usr/lib/dovecot/imap": "dovecot-imapd",
     "cdb": "tinycdb",
     "curl": "curl",
     "delv": "dnsutils",
     "dig": "dnsutils",
-    "/usr/lib/dovecot/dovecot-lda": "dovecot-core",
-    "/usr/lib/dovecot/imap": "dovecot-imapd",
     "doveadm": "dovecot-core",
     "fetchmail": "fetchmail",
     "getmail": "getmail6",
@@ -37,6 +37,7 @@ PACKAGES: Final = {
     "mlmmj-sub": "mlmmj",
     "mount": "util-linux",
     "mpop": "mpop",
+    "msmtp": "msmtp",
     "mutt": "mutt",
     "nsenter": "util-linux",
     "openssl": "openssl",
@@ -53,7 +54,9 @@ PACKAGES: Final = {
     "setpriv": "util-linux",
     "smtp-sink": "postfix",
     "smtp-source": "postfix",
+    "sslscan": "sslscan",
     "swaks": "swaks",
+    "testssl": "testssl.sh",
     "unbound": "unbound",
     "unbound-control": "unbound",
     "unshare": "util-linux",

@@ -342,11 +342,13 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _toml(settings: Mapping[str, Any]) -> str:
-    """Write settings as TOML: values, tables of values, lists of tables."""
+    """Write settings as TOML: values, tables of values and of lists of tables, lists of tables."""
     plain, tables = [], []
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            tables.append(f"\n[{name}]\n" + "".join(f"{json.dumps(k)} = {json.dumps(v)}\n" for k, v in value.items()))
+            deeper = {k: v for k, v in value.items() if isinstance(v, list) and v and isinstance(v[0], Mapping)}
+            flat = "".join(f"{json.dumps(k)} = {json.dumps(v)}\n" for k, v in value.items() if k not in deeper)
+            tables += [f"\n[{name}]\n{flat}", _toml({f"{name}.{k}": v for k, v in deeper.items()})]
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             tables += [f"\n[[{name}]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in one.items()) for one in value]
         else:

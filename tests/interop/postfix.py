@@ -81,14 +81,17 @@ class Postfix:
 
 
 @contextmanager
-def running_postfix(*, aliases: dict[str, str], relays: Mapping[str, int | str]) -> Iterator[Postfix]:
+def running_postfix(*, aliases: dict[str, str], relays: Mapping[str, int | str], more: str = "") -> Iterator[Postfix]:
     """Run one that forwards ``aliases`` of its domain and relays domains to ports of the loopback, or as a
-    transport says."""
+    transport says.
+
+    ``more`` stands at the end of its main.cf, where it wins.
+    """
     require_root()
     program = require_peer("postfix")
     folder, port = Path(tempfile.mkdtemp(prefix="pf", dir="/tmp")), free_port()
     try:
-        _write(folder, port, aliases, relays)
+        _write(folder, port, aliases, relays, more)
         _run(program, folder, "start")
         yield Postfix(port, folder)
     except BaseException:
@@ -99,14 +102,15 @@ def running_postfix(*, aliases: dict[str, str], relays: Mapping[str, int | str])
         shutil.rmtree(folder)
 
 
-def _write(folder: Path, port: int, aliases: dict[str, str], relays: Mapping[str, int | str]) -> None:
+def _write(folder: Path, port: int, aliases: dict[str, str], relays: Mapping[str, int | str], more: str) -> None:
     folder.chmod(0o755)
     for name in ("etc", "queue", "data"):
         (folder / name).mkdir()
     shutil.chown(folder / "data", "postfix")
     alias_map = ", ".join(f"{{ {name} = {target} }}" for name, target in aliases.items())
     transport_map = ", ".join(f"{{ {domain} = {_transport(to)} }}" for domain, to in relays.items())
-    (folder / "etc" / "main.cf").write_text(_MAIN.format(folder=folder, aliases=alias_map, transports=transport_map))
+    main = _MAIN.format(folder=folder, aliases=alias_map, transports=transport_map)
+    (folder / "etc" / "main.cf").write_text(main + more)
     (folder / "etc" / "master.cf").write_text(_MASTER.format(port=port))
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import smtplib
 import stat
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from typing import Final
 import pytest
 
 from paperpath.config.identities import ALL_USERS
+from tests.certificates import Authority
 from tests.interop.private_host import PrivateHost, private_host
-from tests.service import ACCOUNT, PATIENCE_S, Service
+from tests.service import ACCOUNT, HOSTNAME, PATIENCE_S, Service
 from tests.sink import Sink, running_sink
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
@@ -277,6 +279,30 @@ def test_root_operates_the_queue_and_others_do_not(service: SystemService) -> No
     assert message not in refused
     service.run("queue", "remove", message)
     assert service.queue_empty()
+
+
+def test_a_key_that_only_root_may_read_is_used_by_a_process_that_may_not(service: SystemService) -> None:
+    authority = Authority()
+    folder = service.host.root / "etc/paperpath/tls"
+    folder.mkdir(mode=0o700)
+    authority.issue(HOSTNAME).write(folder, "mx")
+    service.configure({"tls": {"certificate": "tls/mx.pem", "key": "tls/mx.key"}})
+    assert service.reload()["event"] == "service.reloaded"
+    script = "import sys; open(sys.argv[1])"
+    refused = service.host.run(
+        sys.executable, "-c", script, "/etc/paperpath/tls/mx.key", user="paperpath-receive", expect=1
+    )
+    assert "PermissionError" in refused
+    for _ in range(2):
+        with service.client() as client:
+            client._host = HOSTNAME  # type: ignore[attr-defined]
+            client.starttls(context=authority.client_context())
+            client.sendmail("from@there.test", [ACCOUNT], "Subject: over TLS\n\n")
+        # Started again after a crash it has the key too, and is confined by then.
+        pid = service.pid_of("receive-1")
+        since = service.mark()
+        os.kill(pid, signal.SIGKILL)
+        service.wait_for("process.started", since=since, role="receive-1")
 
 
 @pytest.mark.parametrize(
