@@ -1,6 +1,7 @@
 """Programs of this host bring mail: to a service that runs, and to one that does not."""
 
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -48,12 +49,19 @@ def sendmail_as(uid: int, service: Service, *words: str) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def program(service: Service, *words: str, given: bytes = MESSAGE, expect: int = 0) -> str:
+def program(
+    service: Service, *words: str, given: bytes = MESSAGE, expect: int = 0, qmail_home: str = "/var/qmail"
+) -> str:
     """Run one of the installed programs; return what it printed."""
     done = subprocess.run(
         [service.folder / "bin" / words[0], *words[1:]],
         input=given,
-        env={"PAPERPATH_CONFIG": str(service.config), "USER": "tester", "PATH": os.defpath},
+        env={
+            "PAPERPATH_CONFIG": str(service.config),
+            "PAPERPATH_QMAIL_HOME": qmail_home,
+            "USER": "tester",
+            "PATH": os.defpath,
+        },
         capture_output=True,
     )
     assert done.returncode == expect, f"{words}: {done.returncode} {done.stderr.decode()}"
@@ -115,6 +123,34 @@ def ask(service: Service, inner: bytes) -> bytes:
         sock.connect(str(service.folder / "run" / "inject"))
         sock.sendall(netstring(inner))
         return sock.recv(1000)
+
+
+def test_qmail_smtpd_hands_over_what_it_takes(service: Service) -> None:
+    since = service.mark()
+    (service.folder / "control").mkdir(exist_ok=True)
+    (service.folder / "control/me").write_text("smtpd.test\n")
+    dialogue = f"MAIL FROM:<author@there.test>\r\nRCPT TO:<{ACCOUNT}>\r\nDATA\r\n".encode()
+    dialogue += MESSAGE.replace(b"\n", b"\r\n") + b".\r\nQUIT\r\n"
+    said = program(service, "qmail-smtpd", given=dialogue, qmail_home=str(service.folder))
+    assert re.search(r"\n250 ok [0-9]+ qp [0-9]+\n221 smtpd.test\n$", said.replace("\r", ""))
+    message = arrived(service, since)
+    assert message.startswith(b"Return-Path: <author@there.test>\n")
+    assert b"\nReceived: from unknown (unknown)\n  by unknown with SMTP; " in message
+
+
+def test_qmail_rspawn_runs_qmail_remote_and_that_reaches_a_server(service: Service) -> None:
+    since = service.mark()
+    for name in ("control", "queue/mess/5"):
+        (service.folder / name).mkdir(parents=True, exist_ok=True)
+    (service.folder / "control/me").write_text("remote.test\n")
+    (service.folder / "control/smtproutes").write_text(f":127.0.0.1:{service.port}\n")
+    (service.folder / "queue/mess/5/28").write_bytes(b"Subject: by qmail-remote\n\n.\n")
+    command = b"\x075/28\0author@there.test\0" + ACCOUNT.encode() + b"\0"
+    report = program(service, "qmail-rspawn", given=command, qmail_home=str(service.folder))
+    assert report.startswith("x\x07K127.0.0.1 accepted message.\nRemote host said: 250 ")
+    message = arrived(service, since)
+    assert message.startswith(b"Return-Path: <author@there.test>\n")
+    assert message.endswith(b"Subject: by qmail-remote\n\n.\n")
 
 
 def test_the_queue_is_shown(service: Service) -> None:

@@ -350,8 +350,8 @@ class Inject(Section, frozen=True, kw_only=True):
     trusted_users: Annotated[
         tuple[str, ...],
         _about(
-            "System accounts that may send under any envelope sender, beside root and the service's own; others get "
-            "their own address instead.",
+            "System accounts that may send under any envelope sender, beside root and the service's own, and with a "
+            "qmail home ``qmaild``; others get their own address instead.",
         ),
     ] = ()
 

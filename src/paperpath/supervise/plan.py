@@ -41,6 +41,7 @@ from paperpath.system.users import find_user, own_uid, user_name
 from paperpath.wire.tls import TlsSettings
 
 _INJECT = "inject"
+_QMAIL_NETWORK_USER = "qmaild"
 _FILES_SPARE = 200
 """Descriptors that a process needs beside its connections."""
 
@@ -271,6 +272,9 @@ def _trusted(config: Config, users: _Users) -> frozenset[int]:
         if user is None:
             raise PlanError(f"[inject] trusted_users: there is no system user {name}")
         trusted.add(user.uid)
+    # Under tcpserver, qmail-smtpd and its like bring strangers' mail as this user.
+    if config.qmail.home and (network := find_user(_QMAIL_NETWORK_USER)) is not None:
+        trusted.add(network.uid)
     return frozenset(trusted)
 
 

@@ -257,3 +257,11 @@ def test_who_vouches_for_other_servers_is_told_to_remote_as_text(tmp_path: Path)
     file.unlink()
     with pytest.raises(PlanError, match=r"\[remote\] trusted_certificates: .*ca\.pem: cannot be read: No such file"):
         plan_of(lines)
+
+
+@pytest.mark.parametrize(("more", "is_trusted"), [("", False), ('[qmail]\nhome = "/q"\n', True)])
+def test_on_a_qmail_host_its_network_user_brings_strangers_mail(
+    monkeypatch: pytest.MonkeyPatch, more: str, is_trusted: bool
+) -> None:
+    monkeypatch.setattr(module, "find_user", lambda name: User(name, 777, 777, "/") if name == "qmaild" else None)
+    assert (777 in decoded(plan_of(more), "receive", ReceiveSettings).trusted_users) is is_trusted
