@@ -142,6 +142,7 @@ def play(story: Story, way: str, chance: random.Random) -> Shell:
         mechanisms=MECHANISMS if story.limits.get("auth") else (),
         mechanisms_in_clear=MECHANISMS[1 : (1, 2, 4)[story.limits.get("auth", 0)]],
         lmtp=story.lmtp,
+        messages_most=story.limits.get("messages", 0),
     )
     shell = Shell(ServerSession(config), defaultdict(deque))
     shell.session.secure = bool(story.limits.get("tls"))

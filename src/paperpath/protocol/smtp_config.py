@@ -8,6 +8,9 @@ from paperpath.base.dates import iso8601
 HOLD_MOST_S: Final = 30 * 86400
 """The furthest future release (RFC 4865) that is taken: a month of somebody else's mail is enough to look after."""
 
+_LIMIT_MOST: Final = 999_999
+"""RFC 9422 4: six digits; whoever takes more need not say so."""
+
 _XCLIENT: Final = b"XCLIENT NAME ADDR PORT PROTO HELO"
 """The attributes that mean something here."""
 
@@ -29,9 +32,9 @@ class ServerConfig:
         b"SMTPUTF8",
         b"CHUNKING",
         b"DSN",
-        b"LIMITS RCPTMAX=%r",
+        b"LIMITS %l",
     )
-    """Lines of EHLO's reply; ``%d`` becomes the size, ``%r`` the number of recipients."""
+    """Lines of EHLO's reply; ``%d`` becomes the size, ``%l`` the limits."""
     starttls: bool = False
     """Whether TLS can be begun where it is not there yet: there is a certificate."""
     xclient: bool = False
@@ -42,6 +45,8 @@ class ServerConfig:
     """Those of them that are taken without TLS too."""
     lmtp: bool = False
     """LMTP (RFC 2033): LHLO in the place of EHLO and HELO, and a reply for each recipient to the content."""
+    messages_most: int = 0
+    """In one session (RFC 9422 4.1); 0: any number."""
     commands_most: int = 0
     """Commands in a row that bring no message on before the session ends; 0: any number."""
     greeting: bytes = field(init=False, repr=False)
@@ -83,8 +88,12 @@ class ServerConfig:
             + [_XCLIENT] * self.xclient
         )
 
+    def _limits(self) -> bytes:
+        messages = b"MAILMAX=%d " % self.messages_most if 0 < self.messages_most <= _LIMIT_MOST else b""
+        return b"%bRCPTMAX=%d" % (messages, self.recipients_most)
+
     def _ehlo_reply(self, more: list[bytes]) -> bytes:
-        size, recipients = b"%d" % self.message_size_bytes, b"%d" % self.recipients_most
-        offered = [line.replace(b"%d", size).replace(b"%r", recipients) for line in self.extensions]
+        size, limits = b"%d" % self.message_size_bytes, self._limits()
+        offered = [line.replace(b"%d", size).replace(b"%l", limits) for line in self.extensions]
         lines = [self.hostname, *offered, *more]
         return b"".join(b"250-%s\r\n" % line for line in lines[:-1]) + b"250 %s\r\n" % lines[-1]

@@ -106,6 +106,7 @@ class Service:
                 mechanisms=self._mechanisms(kind, secure=True),
                 mechanisms_in_clear=self._mechanisms(kind, secure=False),
                 lmtp=kind.lmtp,
+                messages_most=0 if kind.relay or kind.lmtp else settings.limits.messages_most,
                 commands_most=0 if kind.relay or kind.lmtp else settings.limits.commands_most,
             )
         return found
