@@ -42,5 +42,8 @@ class Load:
 
 
 def sessions_possible(wanted: int) -> int:
-    """Return how many sessions this process can have with the descriptors it may open: ``wanted`` at the most."""
-    return max(1, min(wanted, descriptors_most() - DESCRIPTORS_SPARE))
+    """Return how many sessions this process can have with the descriptors it may open: ``wanted`` at the most.
+
+    Two each, since every one may bring a large message: so descriptors never run out, and `accept` never fails.
+    """
+    return max(1, min(wanted, (descriptors_most() - DESCRIPTORS_SPARE) // 2))

@@ -19,11 +19,11 @@ class Rank(IntEnum):
 class Standing:
     """One session's client.  Of those whom ``network`` does not name nothing is counted, and nothing held against."""
 
-    __slots__ = ("_guard", "_peer", "network", "rank", "wide")
+    __slots__ = ("_guard", "_has_proved", "_peer", "network", "rank", "wide")
 
     def __init__(self, guard: Guard | None, peer: str, network: str, wide: str, rank: Rank) -> None:
         self._guard = guard if network else None
-        self._peer = peer
+        self._peer, self._has_proved = peer, False
         self.network, self.wide, self.rank = network, wide, rank
 
     @property
@@ -32,7 +32,8 @@ class Standing:
         return self.rank is Rank.STRANGER
 
     def proved(self) -> None:
-        """It proved who it is."""
+        """It proved who it is: from now on the account's own rates hold, not those of its address."""
+        self._has_proved = True
         self.rank = max(self.rank, Rank.KNOWN)
 
     def offended(self, offence: Offence, detail: str) -> None:
@@ -42,7 +43,7 @@ class Standing:
 
     def is_slowed(self, what: str) -> bool:
         """Tell whether its address had too much of ``what`` lately, over all sessions of all processes."""
-        return self._guard is not None and self._guard.is_slowed(self.network, what)
+        return self._guard is not None and not self._has_proved and self._guard.is_slowed(self.network, what)
 
     def took(self, recipients: int) -> None:
         """A message with so many recipients was accepted from it."""

@@ -58,6 +58,18 @@ async def test_a_flood_from_many_networks_is_few_lines() -> None:
     assert sum(line["connections"] for line in lines) == 5000
 
 
+async def test_who_has_logged_in_has_rates_of_its_own() -> None:
+    scene = limited(error_delay_s=60)
+    scene.guard.slowed |= {(STRANGER, "messages"), (STRANGER, "recipients")}
+    client = scene.open(STRANGER)
+    client.send(b"MAIL FROM:<a@b.test>\r\n")
+    assert client.replies() == ["220", "450 4.7.0"]
+    client.session.standing.proved()
+    client.send(ENVELOPE, b"DATA\r\n", MESSAGE, *[b"WHAT\r\n"] * 5)
+    assert client.replies()[4] == "250 2.6.0"
+    assert client.transport.reading, "and does not stand still"
+
+
 # Sessions.
 
 
