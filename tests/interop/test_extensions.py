@@ -3,6 +3,7 @@ which does not; and over TLS between two of our own."""
 
 import email
 import email.policy
+import re
 import smtplib
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.interop
 
 SENDER = "sender@here.test"
 NEXT, THROUGH = "user@next.test", "user@through.test"
+PASSWORD = "a password of twenty"
 NAMED = ["ENVID=order+2B7"]
 
 
@@ -47,8 +49,12 @@ def service(authority: Authority, plain_port: int, tmp_path_factory: pytest.Temp
         "remote": {"trusted_certificates": str(authority.write(folder))},
         "routes": {"plain.test": f"smtp://127.0.0.1:{plain_port}"},
     }
-    with running_service(accounts=[ACCOUNT, SENDER], settings=settings) as service:
+    with running_service(accounts=[ACCOUNT, SENDER], settings=settings, start=False) as service:
         service.run("programs", str(service.folder / "bin"), config=False)
+        service.run("account", "password", SENDER, "--password", PASSWORD)
+        submission = {"service": "submission", "address": f"127.0.0.1:{free_port()}"}
+        service.configure({"listen": [{"service": "smtp", "address": f"127.0.0.1:{service.port}"}, submission]})
+        service.start()
         yield service
 
 
@@ -222,6 +228,45 @@ def demand(service: Service, authority: Authority, recipients: Sequence[str]) ->
         client.ehlo()
         assert client.has_extn("requiretls")
         _transact(client, recipients, ["REQUIRETLS", "RET=FULL"], (), "hello")
+
+
+def logged_in(service: Service, authority: Authority) -> smtplib.SMTP:
+    """Return a client of the submission port that has proved who it is."""
+    (listen,) = re.findall(r'service = "submission"\naddress = "127.0.0.1:(\d+)"', service.config.read_text())
+    client = smtplib.SMTP("localhost", int(listen), local_hostname="client.test", timeout=PATIENCE_S)
+    client.starttls(context=authority.client_context())
+    client.ehlo()
+    assert not client.has_extn("futurerelease") and not client.has_extn("mt-priority")
+    client.login(SENDER, PASSWORD)
+    client.ehlo()
+    assert client.has_extn("futurerelease") and client.has_extn("deliverby") and client.has_extn("mt-priority")
+    return client
+
+
+def test_who_has_logged_in_may_have_it_held(service: Service, authority: Authority) -> None:
+    since = service.mark()
+    with logged_in(service, authority) as client:
+        _transact(client, [ACCOUNT], ["HOLDFOR=3600", "MT-PRIORITY=-3"], (), "later")
+    message = service.wait_for("message.accepted", since=since, sender=SENDER)["message"]
+    shown = service.queue("show", message)
+    (recipient,) = shown["recipients"]
+    assert recipient["state"] == "waiting" and recipient["attempts"] == 0
+    assert 3500 < recipient["due"] - shown["birth"] <= 3600
+    assert [wish.split()[0] for wish in shown["asks_for"]] == ["no", "MT-PRIORITY=-3"]
+    service.run("queue", "retry", message)  # an operator may let it go earlier
+    service.wait_for("delivery.delivered", since=since, message=message)
+
+
+def test_what_is_to_be_back_in_time_is(service: Service, authority: Authority) -> None:
+    """Nobody answers there: after the second that it was given, it is not tried again but returned."""
+    service.configure({"routes": {"nowhere.test": f"smtp://127.0.0.1:{free_port()}"}})
+    assert service.reload()["event"] == "service.reloaded"
+    since = service.mark()
+    with logged_in(service, authority) as client:
+        _transact(client, ["a@nowhere.test"], ["BY=1;R"], (), "in time")
+    _, fields, _ = report_on(service, since, "failure notice")
+    assert (fields["Action"], fields["Status"]) == ("failed", "5.4.7")
+    assert "Deliver-By-Date" in fields
 
 
 def test_what_was_asked_for_survives_a_kill(service: Service) -> None:

@@ -267,6 +267,8 @@ class Deliveries:
                 self._set_out(admission)
             for defer in settlement.defers:
                 self.schedule.wake(defer.due)
+                if work.consignment.terms is not None and work.consignment.terms.by_mode:
+                    self.window.decide_at(work.key, defer.due, int(now()))
 
         messages = [admission.message for admission in follow_up]
         self._writer.settle(messages, settlement.defers, settlement.finishes, written)

@@ -30,6 +30,7 @@ class Window:
         self._destination: Counter[Key] = Counter()
         self._line: OrderedDict[Key, None] = OrderedDict()
         self._down: dict[Key, tuple[int, int]] = {}
+        self._decide_at: dict[Key, set[int]] = {}
         self._shut: set[str] = set()
         self.under_way = 0
         """Jobs under way in all."""
@@ -113,12 +114,31 @@ class Window:
         until, pause = self._down.pop(key, (0, _DOWN_FIRST_S // 2))
         if until <= now:
             pause = min(pause * 2, _DOWN_MOST_S)
-            until = now + pause
+            until = min([now + pause, *self._moments(key, now)])
         if len(self._down) >= _DOWN_REMEMBERED:
             self._down.pop(next(iter(self._down)))
         self._down[key] = (until, pause)
         self.emptied(key)
         return until
+
+    def decide_at(self, key: Key, at: int, now: int) -> None:
+        """Leave a destination alone no longer than ``at``, also if it is found down until then: something must be
+        decided at that moment about what waits there."""
+        if len(self._decide_at) >= _DOWN_REMEMBERED and key not in self._decide_at:
+            self._decide_at.pop(next(iter(self._decide_at)))
+        moments = self._decide_at[key] = {*self._moments(key, now), at}
+        if len(moments) > _MOMENTS_MOST:
+            moments.remove(max(moments))
+        until, pause = self._down.get(key, (0, 0))
+        if until > at:
+            self._down[key] = (at, pause)
+
+    def _moments(self, key: Key, now: int) -> set[int]:
+        """Return the moments to come; forget those that are past."""
+        moments = {at for at in self._decide_at.pop(key, ()) if at > now}
+        if moments:
+            self._decide_at[key] = moments
+        return moments
 
     def mark_up(self, key: Key) -> None:
         """A destination was reached."""
@@ -155,5 +175,7 @@ _LINE_MOST = 1000
 _DOWN_FIRST_S = 60
 _DOWN_MOST_S = 960
 """A dead host is knocked at every 16 minutes at the most: about what qmail's tcpto table makes of it, in the middle."""
+_MOMENTS_MOST = 100
+"""Of one destination; beyond that the latest may be decided late."""
 _DOWN_REMEMBERED = 10_000
 """Destinations remembered as down; the oldest is forgotten first, which costs one attempt."""

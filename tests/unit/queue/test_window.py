@@ -149,3 +149,25 @@ def test_memory_of_down_destinations_is_bounded(window: Window, monkeypatch: pyt
     for key in (A, B, C):
         window.mark_down(key, NOW)
     assert window.unready(NOW) == {B, C}
+
+
+def test_a_destination_is_left_alone_no_longer_than_something_allows() -> None:
+    window = Window({"remote": Limits(4, 2), "local": Limits(1, 1)})
+    assert window.mark_down(A, NOW) == NOW + 60
+    window.decide_at(A, NOW + 20, NOW)
+    assert window.down_until(A, NOW) == NOW + 20
+    window.decide_at(A, NOW + 50, NOW)
+    window.decide_at(A, NOW + 900, NOW)
+    assert window.down_until(A, NOW) == NOW + 20
+    assert A not in window.unready(NOW + 20)
+    assert window.mark_down(A, NOW + 20) == NOW + 50  # and not two minutes from then
+    assert window.mark_down(A, NOW + 50) == NOW + 50 + 240
+    assert window.mark_down(B, NOW) == NOW + 60
+
+
+def test_moments_are_bounded_and_the_first_are_kept() -> None:
+    window = Window({"remote": Limits(4, 2), "local": Limits(1, 1)})
+    for after in range(300, 0, -1):
+        window.decide_at(A, NOW + after, NOW)
+    for after in range(1, 5):
+        assert window.mark_down(A, NOW + after - 1) == NOW + after
