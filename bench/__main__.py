@@ -24,6 +24,7 @@ from bench.postfix import Postfix
 from bench.results import Results, Sample
 from bench.scenarios import FULL, QUICK, SCENARIOS, Scale, Scenario
 from bench.sink import Sink
+from bench.tls import OpenSsl
 from bench.volume import volume
 
 TURNS: Final = 5
@@ -112,7 +113,8 @@ def _workshop(parent: Path) -> Iterator[tuple[Sink, list[Server], dict[str, str]
         ours = stack.enter_context(volume(folder, "paperpath"))
         peers = stack.enter_context(volume(folder, "postfix"))
         sink = Sink(folder=logs)
-        servers: list[Server] = [Paperpath(folder=ours.folder, logs=logs), Postfix(folder=peers.folder), sink]
+        paperpath, postfix = Paperpath(folder=ours.folder, logs=logs), Postfix(folder=peers.folder)
+        servers: list[Server] = [paperpath, postfix, sink, OpenSsl(folder=logs)]
         yield sink, servers, {"Paperpath": ours.kind, "Postfix": peers.kind}
 
 

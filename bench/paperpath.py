@@ -14,6 +14,7 @@ from bench import backlog, privileges
 from bench.measure import count_files
 from bench.peers import SINK_DOMAIN, Job
 from bench.programs import free_port, run, running, wait_for_port, wait_for_text
+from bench.tls import Pair, make_pair
 
 _ACCOUNT: Final = "bench"
 _DOMAIN: Final = "paperpath.test"
@@ -30,6 +31,7 @@ class RunningPaperpath:
     program: Path
     config: Path
     maildir: Path
+    tls_port: int = 0
     recipient: str = f"{_ACCOUNT}@{_DOMAIN}"
     users_domain: str = _USERS_DOMAIN
 
@@ -64,13 +66,17 @@ class Paperpath:
     @contextmanager
     def running(self, job: Job) -> Iterator[RunningPaperpath]:
         """Start it with an empty queue and mailbox."""
-        home, port = self.folder / "home", free_port()
+        home, port, tls_port = self.folder / "home", free_port(), free_port() if job.tls else 0
         try:
             config = self._init(home, port, job)
+            if job.tls:
+                config.write_text(with_tls(config.read_text(), tls_port, make_pair(home, f"mx.{_DOMAIN}")))
             users = privileges.separate(config) if privileges.possible(self.folder) else nullcontext()
             with users, self._serving(config, port) as pid:
                 maildir = home / "state" / "mail" / _DOMAIN / _ACCOUNT / "Maildir"
-                yield RunningPaperpath(port=port, pid=pid, program=self.program, config=config, maildir=maildir)
+                yield RunningPaperpath(
+                    port=port, pid=pid, program=self.program, config=config, maildir=maildir, tls_port=tls_port
+                )
         finally:
             shutil.rmtree(home, ignore_errors=True)
 
@@ -104,6 +110,13 @@ def with_job(config: str, job: Job) -> str:
     if job.sessions is not None:
         config = with_setting(config, "receive", "sessions", str(job.sessions))
     return config
+
+
+def with_tls(config: str, port: int, pair: Pair) -> str:
+    """Return the configuration with a certificate, and with a port on which TLS comes first."""
+    listener = f'[[listen]]\nservice = "submissions"\naddress = "127.0.0.1:{port}"\n'
+    tls = f'[tls]\ncertificate = "{pair.certificate}"\nkey = "{pair.key}"\n'
+    return f"{config.rstrip()}\n\n{listener}\n{tls}"
 
 
 def with_setting(config: str, section: str, key: str, value: str) -> str:

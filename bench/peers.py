@@ -23,6 +23,8 @@ class Job:
     """Recipients one message may have, where its default is fewer."""
     system_users: bool = False
     """Mail is delivered to system users; the domain for that is `Running.users_domain`."""
+    tls: bool = False
+    """With a certificate, and a port on which TLS comes first."""
     backlog: int = 0
     """Deferred messages that are in the queue from the start."""
 
@@ -33,6 +35,10 @@ class Running(Protocol):
     @property
     def port(self) -> int:
         """Port on the loopback where it speaks SMTP."""
+
+    @property
+    def tls_port(self) -> int:
+        """Port where TLS comes first; 0 where there is none."""
 
     @property
     def pid(self) -> int:

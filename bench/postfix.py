@@ -55,6 +55,7 @@ class RunningPostfix:
     maildir: Path
     recipient: str = f"{USER}@{_DOMAIN}"
     users_domain: str = _DOMAIN
+    tls_port: int = 0
 
     def delivered(self) -> int:
         """Messages in the mailbox."""

@@ -31,6 +31,8 @@ _NOTES: Final = """\
 - *CPU* is that of the whole machine, kernel and load generator included, less what it used before the load; it is
   left out of a turn before which something else kept half a processor or more busy.
 - *Memory* is the proportional set size of all processes of the server together.
+- *TLS handshakes* are made by four `openssl s_time` at once, with a certificate on P-256, against `submissions` and
+  against `openssl s_server`, which does nothing else; `s_time` resumes with TLS 1.2 only.
 - *To many recipients* counts from `MAIL` to the last `250`, then the rate until `smtp-sink` has taken the last copy.
   Postfix takes part for orientation, with its limit of 1000 recipients raised.
 """
@@ -52,6 +54,10 @@ _ROWS: Final = (
     _Row("relayed_per_s", "relay", "/s"),
     _Row("idle_bytes", "idle memory", " MB", 1e6),
     _Row("session_bytes", "memory per idle session", " KB", 1e3),
+    _Row("tls13_full_per_s", "TLS 1.3 handshakes", "/s"),
+    _Row("tls12_full_per_s", "TLS 1.2 handshakes", "/s"),
+    _Row("tls12_resumed_per_s", "TLS 1.2 handshakes, resumed", "/s"),
+    _Row("tls_session_bytes", "memory per idle session over TLS", " KB", 1e3),
     _Row("backlog_bytes", "memory of `queue`, one million deferred", " MB", 1e6),
     _Row("backlog_slowdown", "slowdown of accept, one million deferred", TIMES),
     _Row("recipients_accept_s", "to many recipients: committed after", " s"),

@@ -18,6 +18,7 @@ from bench.machine import BUSY_LOAD
 from bench.peers import SINK_DOMAIN, Job, Running, Server
 from bench.sessions import idle_sessions
 from bench.sink import Sink
+from bench.tls import handshakes_per_s
 
 Figures = Mapping[str, float]
 
@@ -134,7 +135,27 @@ def sessions(server: Server, _sink: Sink, scale: Scale) -> Figures:
     with server.running(Job(sessions=2 * scale.sessions)) as running:
         send_and_await(running, scale.warm_up)
         time.sleep(scale.idle_s)
-        return {"session_bytes": asyncio.run(_session_bytes(running, scale))}
+        return {"session_bytes": asyncio.run(_session_bytes(running, scale, scale.sessions))}
+
+
+def tls(server: Server, _sink: Sink, scale: Scale) -> Figures:
+    """TLS handshakes with several clients at once, whole ones and resumed ones, beside `openssl s_server`."""
+    with server.running(Job(tls=True)) as running:
+        time.sleep(scale.idle_s)
+        for_s = max(2, int(3 * scale.idle_s))
+        return {
+            "tls13_full_per_s": handshakes_per_s(running.tls_port, "new", "tls1_3", for_s),
+            "tls12_full_per_s": handshakes_per_s(running.tls_port, "new", "tls1_2", for_s),
+            "tls12_resumed_per_s": handshakes_per_s(running.tls_port, "reuse", "tls1_2", for_s),
+        }
+
+
+def tls_sessions(server: Server, _sink: Sink, scale: Scale) -> Figures:
+    """Memory that one more idle session over TLS takes; a tenth as many, because the clients take more."""
+    with server.running(Job(tls=True, sessions=2 * scale.sessions)) as running:
+        send_and_await(running, scale.warm_up)
+        time.sleep(scale.idle_s)
+        return {"tls_session_bytes": asyncio.run(_session_bytes(running, scale, scale.sessions // 10, tls=True))}
 
 
 def recipients(server: Server, sink: Sink, scale: Scale) -> Figures:
@@ -196,11 +217,11 @@ def _accepted_per_s(running: Running, scale: Scale) -> float:
     return median(rates)
 
 
-async def _session_bytes(running: Running, scale: Scale) -> float:
+async def _session_bytes(running: Running, scale: Scale, count: int, *, tls: bool = False) -> float:
     before = measure.tree_pss_bytes(running.pid)
-    async with idle_sessions(running.port, scale.sessions):
+    async with idle_sessions(running.tls_port if tls else running.port, count, tls=tls):
         await asyncio.sleep(scale.idle_s)
-        return (measure.tree_pss_bytes(running.pid) - before) / scale.sessions
+        return (measure.tree_pss_bytes(running.pid) - before) / count
 
 
 _ROUNDS: Final = 3
@@ -208,6 +229,7 @@ _ROUNDS: Final = 3
 PAPERPATH: Final = "Paperpath"
 POSTFIX: Final = "Postfix"
 SINK: Final = "smtp-sink"
+OPENSSL: Final = "openssl"
 
 SCENARIOS: Final = (
     Scenario(name="accept", about="accept and commit", servers=(PAPERPATH, POSTFIX, SINK), measure=accept),
@@ -217,6 +239,8 @@ SCENARIOS: Final = (
     Scenario(name="idle", about="idle memory", servers=(PAPERPATH, POSTFIX), measure=idle),
     # Postfix holds a process per session, a hundred of them by default: it has no part in this.
     Scenario(name="sessions", about="idle sessions", servers=(PAPERPATH,), measure=sessions),
+    Scenario(name="tls", about="TLS handshakes", servers=(PAPERPATH, OPENSSL), measure=tls),
+    Scenario(name="tls-sessions", about="idle sessions over TLS", servers=(PAPERPATH,), measure=tls_sessions),
     Scenario(
         name="recipients", about="one message to many", servers=(PAPERPATH, POSTFIX), measure=recipients, turns_most=3
     ),

@@ -31,6 +31,11 @@ class RunningSink:
         """It has no users."""
         return ""
 
+    @property
+    def tls_port(self) -> int:
+        """It knows no TLS."""
+        return 0
+
     def delivered(self) -> int:
         """Messages taken so far."""
         with self.counters.open("rb") as file:
