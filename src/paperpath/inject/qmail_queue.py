@@ -24,7 +24,7 @@ def main(_argv: list[str]) -> int:
     """Queue one message; return qmail-queue's exit code."""
     injection.ignore_signals()
     try:
-        message = injection.read_to_end(0, queueing.limit_bytes())
+        message = injection.read_to_end_or_map(0, queueing.limit_bytes())
         envelope = injection.read_to_end(1, _ENVELOPE_MOST_BYTES) if message is not None else b""
     except OSError:
         return queueing.READ_ERROR

@@ -44,6 +44,7 @@ _TEXTS = {
     NOT_STARTED: "Zunable to exec qq (#4.3.0)",
 }
 _CUSTOM_ON = 6
+_AT_ONCE_BYTES = 64 * 1024
 _CUSTOM_MOST_BYTES = 255
 
 
@@ -152,7 +153,7 @@ def _outcome(code: int, said: bytes) -> Outcome:
     return Outcome(code, words if words[0] in "DZ" else "")
 
 
-def submit(message: bytes, sender: bytes, recipients: "Sequence[bytes]", asked: bytes = b"") -> Outcome:
+def submit(message: "bytes | memoryview", sender: bytes, recipients: "Sequence[bytes]", asked: bytes = b"") -> Outcome:
     """Queue a message by the server, or leave it in the drop folder where the server is stopped.
 
     ``asked`` is what the sender asks for beside the delivery: parameters as MAIL takes them, NUL, and parameters as
@@ -168,8 +169,13 @@ def submit(message: bytes, sender: bytes, recipients: "Sequence[bytes]", asked: 
     if len(message) > places.size_most_bytes:
         return Outcome(REFUSED, "Dmessage exceeds the largest size taken here (#5.3.4)")
     origin = sender + b"\0" + asked if asked else sender
-    pieces = [netstring(message), netstring(origin), *[netstring(recipient) for recipient in wanted]]
-    request = netstring(b"".join(pieces))
+    before = b"%d:" % len(message)
+    behind = b"," + b"".join([netstring(address) for address in (origin, *wanted)])
+    # A message is not copied to be put between the two: it may be a view of a large file.
+    request: tuple[bytes | memoryview, ...]
+    request = (b"%d:" % (len(before) + len(message) + len(behind)) + before, message, behind + b",")
+    if len(message) <= _AT_ONCE_BYTES:
+        request = (b"".join(request),)
     try:
         return _judge(injection.exchange(places.socket, request))
     except injection.NoServer:
@@ -182,7 +188,7 @@ def submit(message: bytes, sender: bytes, recipients: "Sequence[bytes]", asked: 
         return Outcome(CONNECTION_BROKE)
 
 
-def _leave(places: Places, request: bytes) -> Outcome:
+def _leave(places: Places, request: "Sequence[bytes | memoryview]") -> Outcome:
     try:
         injection.drop(places.drop, request)
     except OSError:

@@ -19,6 +19,8 @@ DROP_VERSION = b"paperpath-drop 1\n"
 
 _READ_BYTES = 1 << 20
 _ANSWER_MOST_BYTES = 4096
+_IN_MEMORY_MOST_BYTES = 4 * 1024 * 1024
+_SPOOL = "/var/tmp"  # noqa: S108 (the file has no name there)
 _TIMEOUT_S = 600.0
 """Silence after which the server is given up; it commits before it answers."""
 
@@ -102,15 +104,46 @@ def read_to_end(descriptor: int, most_bytes: int) -> bytes | None:
     return b"".join(pieces)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def read_to_end_or_map(descriptor: int, most_bytes: int) -> "bytes | memoryview | None":
+    """Likewise; what is large comes as a view of a file without a name, so that it need not fit into memory."""
+    pieces, size = [], 0
+    while piece := os.read(descriptor, _READ_BYTES):
+        pieces.append(piece)
+        size += len(piece)
+        if size > most_bytes:
+            return None
+        if size > _IN_MEMORY_MOST_BYTES:
+            return _mapped(descriptor, most_bytes, pieces)
+    return b"".join(pieces)
+
+
+def _mapped(descriptor: int, most_bytes: int, pieces: list[bytes]) -> memoryview | None:
+    import mmap
+
+    from paperpath.system.files import create_spool_file
+
+    file = create_spool_file(_SPOOL)
+    try:
+        size = 0
+        while pieces:
+            size += len(pieces[0])
+            write_all(file, pieces.pop(0))
+            if not pieces and size <= most_bytes and (piece := os.read(descriptor, _READ_BYTES)):
+                pieces.append(piece)
+        return memoryview(mmap.mmap(file, size, access=mmap.ACCESS_READ)) if size <= most_bytes else None
+    finally:
+        os.close(file)
+
+
+def write_all(descriptor: int, data: "bytes | memoryview") -> None:
     """Write everything.  Raises OSError."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def exchange(path: str, request: bytes) -> bytes:
-    """Send a request to the Unix socket ``path`` and return all that comes back.
+def exchange(path: str, request: "Sequence[bytes | memoryview]") -> bytes:
+    """Send a request, in pieces, to the Unix socket ``path`` and return all that comes back.
 
     Raises NoServer, ServerSilent, and OSError where the conversation broke.
     """
@@ -123,7 +156,9 @@ def exchange(path: str, request: bytes) -> bytes:
             if error.errno in _NOBODY_THERE:
                 raise NoServer from None
             raise
-        sock.sendall(request)
+        for piece in request:
+            for at in range(0, len(piece), _READ_BYTES):
+                sock.sendall(piece[at : at + _READ_BYTES])
         received = bytearray()
         while (data := sock.recv(_ANSWER_MOST_BYTES)) and len(received) <= _ANSWER_MOST_BYTES:
             received += data
@@ -134,8 +169,8 @@ def exchange(path: str, request: bytes) -> bytes:
         sock.close()
 
 
-def drop(folder: str, request: bytes) -> None:
-    """Put a message, as it goes to the server, into a folder that this user may add to and not read.
+def drop(folder: str, request: "Sequence[bytes | memoryview]") -> None:
+    """Put a message, as it goes to the server, in pieces, into a folder that this user may add to and not read.
 
     It and its name are durable on return.  It is written under a name that its reader passes over, and renamed when it
     is complete.  After an error it is gone, except where the last sync is what failed.  Raises OSError.
@@ -147,8 +182,8 @@ def drop(folder: str, request: bytes) -> None:
     try:
         try:
             os.fchmod(descriptor, _FILE_MODE)
-            write_all(descriptor, DROP_VERSION)
-            write_all(descriptor, request)
+            for piece in (DROP_VERSION, *request):
+                write_all(descriptor, piece)
             os.fsync(descriptor)
             os.rename(temporary, f"{folder}/{name}")
         except BaseException:

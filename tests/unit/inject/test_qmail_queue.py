@@ -12,6 +12,7 @@ import pytest
 
 from paperpath.inject.qmail_queue import BadEnvelope, read_envelope
 from paperpath.protocol.netstring import netstring
+from paperpath.system.injection import read_to_end_or_map
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
 
@@ -72,6 +73,12 @@ class Host:
 def _pipe_with(data: bytes | None) -> int | None:
     if data is None:
         return None
+    if len(data) > 60_000:  # more than a pipe holds
+        file = os.memfd_create("message")
+        with open(file, "wb", closefd=False) as writing:
+            writing.write(data)
+        os.lseek(file, 0, os.SEEK_SET)
+        return file
     reader, writer = os.pipe()
     os.write(writer, data)
     os.close(writer)
@@ -170,3 +177,15 @@ def test_the_longest_addresses_that_qmail_takes() -> None:
 
 def test_what_follows_the_envelope_is_not_looked_at() -> None:
     assert read_envelope(b"F\0Tb\0\0Tc\0") == (b"", [b"b"])
+
+
+@pytest.mark.parametrize("size", [10, 100_000, 4 * 1024 * 1024 + 1, 9_000_000])
+def test_a_message_of_any_size_is_whole_and_does_not_pile_up_in_memory(host: Host, size: int) -> None:
+    message = b"Subject: x\n\n" + b"0123456789abcdef" * (size // 16)
+    assert host.queue(message, b"Fa@x.ex\0Tb@x.ex\0\0") == 0
+    (dropped,) = (host.folder / "state/drop").iterdir()
+    request = netstring(netstring(message) + netstring(b"a@x.ex") + netstring(b"b@x.ex"))
+    assert dropped.read_bytes() == b"paperpath-drop 1\n" + request
+    if size > 4 * 1024 * 1024:
+        with open(dropped, "rb") as file:
+            assert isinstance(read_to_end_or_map(file.fileno(), 1 << 30), memoryview)
