@@ -69,5 +69,7 @@ def _take(found: ForwardFile, address: "list[Token]", rewriter: "Rewriter", user
         found.is_delivered_here = True
     else:
         rewriter.rewrite(address)
+        if not address:
+            raise Unparsable("dots and nothing else")  # or mail would go nowhere, and be gone
         found.addresses.append(rewriter.envelope(address))
         found.shown.append(b"forward " + found.addresses[-1])

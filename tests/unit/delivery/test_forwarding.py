@@ -99,7 +99,7 @@ class TestForwardFile:
         assert isinstance(done.outcome, kind)
         assert not done.forwards and not delivered(home)
 
-    @pytest.mark.parametrize("text", [b"/tmp/file\n", b"group: a@x.ex;\n", b"(\n", b":include:/tmp/list\n"])
+    @pytest.mark.parametrize("text", [b"/tmp/file\n", b".\n", b"group: a@x.ex;\n", b"(\n", b":include:/tmp/list\n"])
     def test_what_is_not_understood_waits(self, home: Path, text: bytes) -> None:
         done = self.follow(home, b"ann@x.ex\n" + text)
         assert isinstance(done.outcome, Deferred) and ".forward" in done.outcome.text
