@@ -137,6 +137,19 @@ def test_a_host_without_a_queue(doors: Doors, tmp_path: Path) -> None:
     assert doors.service.message(ACCOUNT, "mini1").startswith(b"Return-Path: <someone@mini.test>\n")
 
 
+def test_a_host_that_hands_on_by_qmtp(doors: Doors) -> None:
+    """Two services in a row: each recipient's outcome at the first is what the second answered."""
+    routes = {"here.test": f"qmtp://127.0.0.1:{doors.qmtp}"}
+    with running_service(accounts=("sender@first.test",), settings={"routes": routes}) as first:
+        large = "Subject: twoinarow\n\n" + ".\n..\n0123456789\n" * 20_000
+        first.send("sender@first.test", [ACCOUNT, "nobody@here.test"], large)
+        first.wait_for("delivery.delivered", recipient=ACCOUNT)
+        assert first.wait_for("delivery.failed", recipient="nobody@here.test")["status"] == "5.1.1"
+    doors.service.wait_until(lambda: _has(doors.service, ACCOUNT, "twoinarow"), "twoinarow")
+    message = doors.service.message(ACCOUNT, "twoinarow")
+    assert b" with QMTP " in message and message.endswith(b".\n..\n0123456789\n" * 20_000)
+
+
 def test_a_reload_keeps_every_door(doors: Doors) -> None:
     assert doors.service.reload()["event"] == "service.reloaded"
     with QmtpClient(("127.0.0.1", doors.qmtp), PATIENCE_S) as client:

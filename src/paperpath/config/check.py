@@ -53,7 +53,7 @@ class Checker:
                 config.routes,
                 _route_key,
                 _route,
-                'write "smtp://host:port", "lmtp://host:port" or "lmtp:unix:/path"',
+                'write "smtp://host:port", "lmtp://host:port", "lmtp:unix:/path" or "qmtp://host:port"',
             ),
             relay=msgspec.structs.replace(
                 config.relay,

@@ -10,7 +10,7 @@ SOCKET_PATH_MOST_BYTES = 107
 """The kernel's bound on the path of a Unix socket: 108 bytes with the NUL (unix(7))."""
 
 _PORT = re.compile(r"[0-9]{1,5}")
-ROUTE_PORTS = {"smtp": 25, "lmtp": 24}
+ROUTE_PORTS = {"smtp": 25, "lmtp": 24, "qmtp": 209}
 """What a next hop may speak, and where, if no port is named."""
 
 _LMTP_UNIX = "lmtp:unix:"
@@ -66,7 +66,8 @@ def local_end(listener: Tcp | Unix) -> Tcp | Unix:
 
 
 def parse_route(text: str) -> NextHop:
-    """Read a next hop: ``smtp://host[:port]``, ``smtp://[v6][:port]``, the same with ``lmtp``, or ``lmtp:unix:/path``.
+    """Read a next hop: ``smtp://host[:port]``, ``smtp://[v6][:port]``, the same with ``lmtp`` or ``qmtp``, or
+    ``lmtp:unix:/path``.
 
     Raises ValueError.
     """
@@ -75,7 +76,7 @@ def parse_route(text: str) -> NextHop:
     scheme, separator, rest = text.partition("://")
     protocol = scheme.lower()
     if not separator or protocol not in ROUTE_PORTS:
-        raise ValueError(f"{text!r} does not begin with smtp://, lmtp:// or lmtp:unix:")
+        raise ValueError(f"{text!r} does not begin with smtp://, lmtp://, qmtp:// or lmtp:unix:")
     endpoint = _tcp(rest.removesuffix("/"), default_port=ROUTE_PORTS[protocol])
     if endpoint.port == 0:
         raise ValueError("0 is not a port to connect to")

@@ -506,8 +506,8 @@ class Config(Section, frozen=True, kw_only=True):
     routes: Annotated[
         dict[str, str],
         _about(
-            "Domain (``.suffix``; empty: all) to next hop: ``smtp://host[:port]``, ``lmtp://host[:port]`` or "
-            "``lmtp:unix:/path``; empty: use MX."
+            "Domain (``.suffix``; empty: all) to next hop: ``smtp://host[:port]``, ``lmtp://host[:port]``, "
+            "``lmtp:unix:/path`` or ``qmtp://host[:port]``; empty: use MX."
         ),
     ] = msgspec.field(default_factory=dict)
     receive: Receive = Receive()

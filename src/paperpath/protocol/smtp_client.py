@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
-from paperpath.protocol.smtp_client_data import encode_data
+from paperpath.protocol.smtp_client_data import DataEncoder, encode_data
 from paperpath.protocol.smtp_client_events import (
     HANDSHAKE,
     LIMITS,
@@ -98,6 +98,14 @@ class SmtpClient:
     def is_exhausted(self) -> bool:
         """Whether the server takes no more mail on this connection (RFC 9422 4.1)."""
         return 0 < self._capabilities.mails_most <= self._mails
+
+    def connected(self) -> list[Event]:
+        """The connection is there; the server speaks first."""
+        return []
+
+    def encoder(self) -> DataEncoder:
+        """Return what content is sent by."""
+        return DataEncoder()
 
     def take_output(self) -> bytes:
         """Return what is to be sent, once."""

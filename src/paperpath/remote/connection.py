@@ -1,4 +1,4 @@
-"""The shell around one SMTP client machine: a transport, a clock, and the content of the job under way.
+"""The shell around one client machine (SMTP, LMTP, QMTP): a transport, a clock, and the content of the job under way.
 
 A Protocol and never streams: a stream may hold bytes that came in clear and hand them out as if they had come over TLS.
 """
@@ -11,6 +11,7 @@ from typing import Protocol, cast
 
 from paperpath.base.outcome import Deferred
 from paperpath.base.text import one_line
+from paperpath.protocol.qmtp_client import PackageEncoder, QmtpClient
 from paperpath.protocol.smtp_client import SmtpClient
 from paperpath.protocol.smtp_client_data import DataEncoder
 from paperpath.protocol.smtp_client_events import (
@@ -51,7 +52,7 @@ class Connection(asyncio.Protocol):
     def __init__(
         self,
         key: str,
-        client: SmtpClient,
+        client: SmtpClient | QmtpClient,
         context: ssl.SSLContext,
         sni: str | None,
         owner: Owner,
@@ -66,7 +67,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._upgrade: asyncio.Task[None] | None = None
         self._delivery: Delivery | None = None
-        self._encoder = DataEncoder()
+        self._encoder: DataEncoder | PackageEncoder = DataEncoder()
         self._paused = False
         self._sending = False
         self._steps = -1
@@ -139,6 +140,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._run(self._client.connected)
 
     def data_received(self, data: bytes) -> None:
         self._run(lambda: self._client.receive(data))
@@ -224,7 +226,7 @@ class Connection(asyncio.Protocol):
 
     def _begin_content(self) -> None:
         assert self._delivery is not None and self._transport is not None
-        self._encoder = DataEncoder()
+        self._encoder = self._client.encoder()
         self._delivery.rewind()
         self._transport.write(self._encoder.feed(self._delivery.job.trace))
         self._send_soon()

@@ -28,6 +28,7 @@ from paperpath.dns.exchangers import (
 )
 from paperpath.dns.resolver import Resolver
 from paperpath.process.settings import RemoteSettings
+from paperpath.protocol.qmtp_client import QmtpClient
 from paperpath.protocol.smtp_client import SmtpClient
 from paperpath.remote.connection import Connection, Owner
 from paperpath.remote.delivery import TLS_REQUIRED
@@ -200,7 +201,10 @@ class Reach:
         self, key: str, hop: Hop, goal: Goal, *, want_tls: bool, proven: bool = False
     ) -> Connection | Deferred:
         host = _shown(hop)
-        client = SmtpClient(self._settings.helo, host, want_tls=want_tls, lmtp=goal.protocol == "lmtp")
+        if goal.protocol == "qmtp":
+            client: SmtpClient | QmtpClient = QmtpClient(host)
+        else:
+            client = SmtpClient(self._settings.helo, host, want_tls=want_tls, lmtp=goal.protocol == "lmtp")
         context, name = self._context, server_name(hop.name)
         if proven:
             self._proving = self._proving or proving_context("")

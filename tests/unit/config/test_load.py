@@ -93,6 +93,8 @@ def test_values_come_in_their_compared_form() -> None:
         ("LMTP://relay.ex", "lmtp://relay.ex:24"),
         ("lmtp://[::1]:2400", "lmtp://[::1]:2400"),
         ("lmtp:unix:/run/dovecot/lmtp", "lmtp:unix:/run/dovecot/lmtp"),
+        ("qmtp://relay.ex", "qmtp://relay.ex:209"),
+        ("qmtp:unix:/run/x", None),
         ("smtp:unix:/run/x", None),
         ("lmtp:unix:", None),
         ("lmtp:unix:/" + "x" * 107, None),
