@@ -14,7 +14,7 @@ TRIAL := .trial
 TRIAL_PORT ?= 2525
 
 .DEFAULT_GOAL := help
-.PHONY: help env run test check format bench lock docs clean
+.PHONY: help env run test fuzz check format bench lock docs clean
 .PHONY: check-format check-lint check-types check-imports check-text
 # A recipe that fails must not leave a target that looks done.
 .DELETE_ON_ERROR:
@@ -56,6 +56,13 @@ run: env ## a mail server to try, in the foreground, with its state in .trial
 test: env ## every test (ARGS="-k queue" narrows it); the skipped ones are listed at the end
 	$(BIN)/python -m pytest -n auto --dist loadgroup -rs $(ARGS)
 
+fuzz: env .fuzz/lib ## coverage-guided fuzzing of a machine: ARGS="smtp -max_total_time=600" (tests/fuzz/targets.py)
+	PYTHONPATH=.fuzz/lib:. $(BIN)/python -m tests.fuzz.run $(ARGS)
+
+.fuzz/lib: tests/fuzz/requirements.lock
+	rm -rf $@
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $@ -r $<
+
 # One target each, so that `make --keep-going check` shows everything at once.
 check: check-format check-lint check-types check-imports check-text ## formatter, linter, types, imports, text
 check-format: env
@@ -90,5 +97,5 @@ lock: ## choose the newest allowed versions and write both lock files
 	$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean: ## remove the environment, the caches and everything built (.trial stays: it may hold mail)
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .coverage .coverage.* htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

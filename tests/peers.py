@@ -27,6 +27,7 @@ PACKAGES: Final = {
     "delv": "dnsutils",
     "dig": "dnsutils",
     "doveadm": "dovecot-core",
+    "exim4": "exim4-daemon-light",
     "fetchmail": "fetchmail",
     "getmail": "getmail6",
     "ip": "iproute2",
@@ -64,6 +65,8 @@ PACKAGES: Final = {
 
 # Debian keeps servers' programs where an ordinary user's PATH does not look.
 _ADMINISTRATORS_PATH: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+# What .ci/run unpacks because it cannot be installed beside another peer.
+_UNPACKED_PATH: Final = "/usr/local/lib/paperpath-peers/usr/sbin"
 
 
 def missing_is_failure() -> bool:
@@ -73,7 +76,7 @@ def missing_is_failure() -> bool:
 
 def find_peer(command: str) -> Path | None:
     """Return the path of `command`, or None."""
-    search = os.pathsep.join([os.environ.get("PATH", os.defpath), *_ADMINISTRATORS_PATH])
+    search = os.pathsep.join([os.environ.get("PATH", os.defpath), *_ADMINISTRATORS_PATH, _UNPACKED_PATH])
     found = shutil.which(command, path=search)
     return Path(found) if found else None
 

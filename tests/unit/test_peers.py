@@ -26,7 +26,8 @@ def test_a_missing_program_fails_under_ci(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_ci_installs_every_package_that_tests_may_ask_for() -> None:
-    listed = (Path(__file__).parents[2] / ".ci" / "packages").read_text().splitlines()
+    lists = [Path(__file__).parents[2] / ".ci" / name for name in ("packages", "unpacked")]
+    listed = [line for path in lists for line in path.read_text().splitlines()]
     packages = {line.partition("#")[0].strip() for line in listed} - {""}
     assert set(peers.PACKAGES.values()) <= packages
     assert all(line.partition("#")[2].strip() for line in listed), "each package says why it is needed"
