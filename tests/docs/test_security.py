@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import read, rows, section
-from tests.service import ACCOUNT, Service, running_service
+from tests.service import ACCOUNT, Service, free_port, running_service
 
 MODULES = {"worker of mailboxes": "local.worker_main"}
 ELSEWHERE = {"worker of a system user", "nursery", "pop3", "reader"}
@@ -40,7 +40,16 @@ def really(service: Service) -> dict[str, tuple[str, str]]:
 def test_table_is_true() -> None:
     if status(os.getpid())["NoNewPrivs"] != "0":
         pytest.skip("already without new privileges: nothing can be told")
-    with running_service(settings={"receive": {"processes": 1}}) as service:
+    with running_service(settings={"receive": {"processes": 1}}, start=False) as service:
+        listen = [("smtp", service.port), ("submission", free_port())]
+        service.configure(
+            {
+                "listen": [{"service": name, "address": f"127.0.0.1:{port}"} for name, port in listen],
+                "auth": {"backends": ["accounts", "pam"]},
+                "oauth": {"introspection": "https://issuer.test/"},
+            }
+        )
+        service.start()
         service.send("from@there.test", [ACCOUNT], "Subject: x\n\ny\n")
         service.wait_for("delivery.delivered", recipient=ACCOUNT)
         real = really(service)

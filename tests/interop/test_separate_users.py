@@ -1,5 +1,6 @@
 """The service as `paperpath init --system` installs it: every process under its own user, as SECURITY.md says."""
 
+import json
 import os
 import signal
 import smtplib
@@ -16,7 +17,7 @@ import pytest
 from paperpath.config.identities import ALL_USERS
 from tests.certificates import Authority
 from tests.interop.private_host import PrivateHost, private_host
-from tests.service import ACCOUNT, HOSTNAME, PATIENCE_S, Service
+from tests.service import ACCOUNT, HOSTNAME, PATIENCE_S, Service, free_port
 from tests.sink import Sink, running_sink
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
@@ -28,6 +29,7 @@ EVERYBODY: Final = (ACCOUNT, SYSTEM_ADDRESS, FAR)
 UNIT: Final = Path(__file__).parents[2] / "packaging" / "systemd" / "paperpath.service"
 ROOTS: Final = {"supervise", "local", "local.nursery"}
 WORKER: Final = "local.worker_main"
+PASSWORD: Final = "correct horse"
 LARGE_BYTES: Final = 400_000
 """More than travels in one frame: it is spooled."""
 
@@ -39,6 +41,7 @@ FOLDERS: Final = {
     "var/lib/paperpath/mail": ("paperpath-mail", 0o750),
     "var/lib/paperpath/accounts": ("root", 0o750),
     "var/lib/paperpath/guard": ("paperpath-guard", 0o700),
+    "var/lib/paperpath/logins": ("paperpath-auth", 0o700),
     "run/paperpath": ("root", 0o755),
     "etc/paperpath": ("root", 0o755),
 }
@@ -50,6 +53,14 @@ class SystemService(Service):
     def __init__(self, host: PrivateHost) -> None:
         self.host, self.program = host, host.program
         super().__init__(host.root, [ACCOUNT], {"receive": {"processes": 2}, "local": {"domains": ["host.test"]}})
+        self.login_port = free_port()
+        listen = [("smtp", self.port), ("submission", self.login_port)]
+        self.configure(
+            {
+                "listen": [{"service": name, "address": f"127.0.0.1:{port}"} for name, port in listen],
+                "auth": {"plain_in_clear": "loopback"},
+            }
+        )
 
     def init(self, accounts: Sequence[str]) -> None:
         """Install it, and make the accounts as an administrator would."""
@@ -57,7 +68,7 @@ class SystemService(Service):
         self.run("init", "--system", *self.init_options(), config=False)
         self.configure({"mailboxes": {"domains": ["here.test"]}})
         for account in accounts:
-            self.run("account", "add", account)
+            self.run("account", "add", account, "--password", PASSWORD)
 
     def config_file(self) -> Path:
         """Return where the host's /etc is seen from outside."""
@@ -160,7 +171,7 @@ def test_every_process_has_its_own_user_and_no_way_back(service: SystemService) 
     assert all(rights.uids == rights.gids == {0} for _, rights in roots)
     mine = [
         (module, expected(service.host, f"paperpath-{module}", confined=True))
-        for module in ("guard", "queue", "receive", "receive", "remote")
+        for module in ("auth", "guard", "queue", "receive", "receive", "remote")
     ]
     mine.append((WORKER, expected(service.host, "paperpath-mail", confined=True)))
     # A user's programs may gain what that user's programs may, so this worker is bound by nothing but its user.
@@ -185,6 +196,20 @@ def test_accounts_are_for_root_and_those_who_judge_logins(service: SystemService
         assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (0, auth, 0o640), file
 
 
+def test_an_account_logs_in_and_its_application_passwords_are_noted(service: SystemService) -> None:
+    password = service.run("account", "app-password", "add", ACCOUNT, "phone").split()[2]
+    for secret in (PASSWORD, password):
+        with smtplib.SMTP("127.0.0.1", service.login_port, timeout=PATIENCE_S) as client:
+            client.login(ACCOUNT, secret)
+    uses = service.host.root / "var/lib/paperpath/logins/uses.sqlite"
+    end = time.monotonic() + PATIENCE_S
+    while not uses.exists():  # it is written now and then
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    (shown,) = json.loads(service.run("account", "app-password", "list", ACCOUNT, "--json"))
+    assert (shown["label"], shown["service"], shown["peer"]) == ("phone", "submission", "127.0.0.1")
+
+
 READS: Final = """
 import os, sys
 for folder in sys.argv[1:]:
@@ -201,6 +226,9 @@ for folder in sys.argv[1:]:
     [
         ("paperpath-receive", {"/var/lib/paperpath/spool", "/var/lib/paperpath/drop"}),
         ("paperpath-remote", set()),
+        ("paperpath-auth", {"/var/lib/paperpath/accounts", "/var/lib/paperpath/logins"}),
+        ("paperpath-tokens", set()),
+        ("paperpath-pop3", set()),
         ("paperpath-queue", {"/var/lib/paperpath/queue"}),
         ("paperpath-guard", {"/var/lib/paperpath/guard"}),
         ("paperpath-mail", {"/var/lib/paperpath/mail"}),
@@ -209,7 +237,7 @@ for folder in sys.argv[1:]:
     ],
 )
 def test_users_read_their_own_only(service: SystemService, user: str, own: set[str]) -> None:
-    state = [f"/var/lib/paperpath/{name}" for name in ("queue", "spool", "drop", "mail", "accounts", "guard")]
+    state = [f"/var/lib/paperpath/{name}" for name in ("queue", "spool", "drop", "mail", "accounts", "guard", "logins")]
     printed = service.host.run(service.host.python, "-Ic", READS, *state, f"/home/{SYSTEM_USER}", user=user)
     assert set(printed.split()) - {"reads"} == own
 

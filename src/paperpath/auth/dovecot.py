@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from typing import Any
 
 from paperpath.auth.known import Known
 from paperpath.auth.verdict import Client, Identity, Unknown, Verdict
@@ -18,12 +19,10 @@ class _Connection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[None] = loop.create_future()
         self.open: dict[int, asyncio.Future[Verdict]] = {}
-        self._transport: asyncio.Transport
         self.is_up = True
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+    def connection_made(self, transport: Any) -> None:
+        self._transport: asyncio.Transport = transport
         transport.write(greeting(os.getpid()))
 
     def data_received(self, data: bytes) -> None:

@@ -157,8 +157,12 @@ def run_role(name: str, settings_type: type[S], make: Callable[[Log], Role[S]], 
         # Before there is a loop: libuv would begin to use io_uring, which is forbidden here, and not survive that.
         confine_calls(starts_programs=False)
 
+    control = socket.socket(fileno=int(sys.argv[1]))
+    # It came by being passed on; programs that are started from here must not have it.
+    control.set_inheritable(False)
+
     async def live() -> None:
-        await _Life(name, settings_type, make, confined).live(socket.socket(fileno=int(sys.argv[1])))
+        await _Life(name, settings_type, make, confined).live(control)
 
     run_loop(live())
 

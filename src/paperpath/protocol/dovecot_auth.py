@@ -88,7 +88,8 @@ def _answer(command: bytes, fields: list[bytes]) -> Answered:
         user = _unescaped(parameters.get(b"user", b"")).decode("utf-8", "replace")
         return Answered(ticket, user or None, temporary=not user)
     # CONT: a mechanism of one message has no second; whatever it wants, it did not say yes.
-    return Answered(ticket, None, temporary=b"temp" in parameters or command == b"CONT")
+    could_not_tell = b"temp" in parameters or parameters.get(b"code") == b"temp_fail"
+    return Answered(ticket, None, temporary=could_not_tell or command == b"CONT")
 
 
 _ESCAPES = {b"0": b"\0", b"1": b"\1", b"t": b"\t", b"r": b"\r", b"n": b"\n"}

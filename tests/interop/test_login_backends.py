@@ -1,0 +1,265 @@
+"""Logins judged by others: PAM, a checkpassword program, Dovecot's auth socket."""
+
+import base64
+import os
+import signal
+import smtplib
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop.private_host import private_host
+from tests.interop.system_host import SystemHost
+from tests.peers import require_peer, require_root
+from tests.service import ACCOUNT, PATIENCE_S, Service, free_port, running_service
+
+pytestmark = pytest.mark.interop
+
+
+def listen(service: Service, port: int, auth: dict[str, Any]) -> None:
+    service.configure(
+        {
+            "listen": [
+                {"service": "smtp", "address": f"127.0.0.1:{service.port}"},
+                {"service": "submission", "address": f"127.0.0.1:{port}"},
+            ],
+            "auth": {"plain_in_clear": "loopback", "timeout": 4} | auth,
+        }
+    )
+
+
+def login(port: int, name: str, password: str) -> int:
+    """Log in with PLAIN; return the code of the reply."""
+    with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE_S) as client:
+        client.ehlo()
+        given = base64.b64encode(f"\0{name}\0{password}".encode()).decode()
+        return client.docmd("AUTH", f"PLAIN {given}")[0]
+
+
+# PAM
+
+
+class PamHost(SystemHost):
+    """A host whose users log in."""
+
+    login_port = 0
+
+    def pam(self, *lines: str) -> None:
+        """Say how PAM judges."""
+        (self.folder / "etc/pam.d/paperpath").write_text("".join(line + "\n" for line in lines))
+
+
+UNIX = ("auth required pam_unix.so nodelay", "account required pam_unix.so")
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[PamHost]:
+    with private_host() as made:
+        made.run("sh", "-c", "useradd --create-home pamela && echo pamela:secret | chpasswd")
+        service = PamHost(made)
+        service.login_port = free_port()
+        try:
+            listen(
+                service,
+                service.login_port,
+                {"backends": ["accounts", "pam"], "helper_user": "root", "cache": 0, "timeout": 2},
+            )
+            service.pam(*UNIX)
+            service.start()
+            yield service
+            service.stop()
+            service.check_log()
+        finally:
+            service.kill()
+
+
+@pytest.mark.root
+def test_pam_unix(host: PamHost) -> None:
+    host.pam(*UNIX)
+    assert login(host.login_port, "pamela", "secret") == 235
+    assert host.wait_for("login.succeeded")["account"] == "pamela"
+    assert login(host.login_port, "pamela", "wrong") == 535
+    assert login(host.login_port, "nobody-of-that-name", "secret") == 535
+
+
+@pytest.mark.root
+def test_a_user_of_the_host_sends_as_itself_and_its_extensions(host: PamHost) -> None:
+    host.pam(*UNIX)
+    with smtplib.SMTP("127.0.0.1", host.login_port, timeout=PATIENCE_S) as client:
+        client.login("pamela", "secret")
+        for sender, code in (("pamela@host.test", 250), ("pamela-x@host.test", 250), ("root@host.test", 553)):
+            assert client.mail(sender)[0] == code
+            client.rset()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        (("auth required pam_deny.so", "account required pam_permit.so"), 535),
+        (("auth required pam_permit.so", "account required pam_deny.so"), 535),
+        (("auth required pam_permit.so", "account required pam_permit.so"), 235),
+        (("auth required pam_of_no_kind.so",), 454),
+        (("auth required pam_exec.so quiet /bin/sleep 600", "account required pam_permit.so"), 454),
+    ],
+)
+def test_what_pam_says(host: PamHost, lines: tuple[str, ...], code: int) -> None:
+    host.pam(*lines)
+    assert login(host.login_port, "pamela", "secret") == code
+    host.pam(*UNIX)
+    assert login(host.login_port, "pamela", "secret") == 235
+
+
+@pytest.mark.root
+def test_a_pam_that_breaks_takes_nobody_down(host: PamHost) -> None:
+    host.pam(*UNIX)
+    assert login(host.login_port, "pamela", "secret") == 235
+    for pid in [pid for pid, module in host.processes().items() if module == "auth.pam"]:
+        os.kill(pid, signal.SIGKILL)
+    assert login(host.login_port, "pamela", "secret") == 454
+    assert login(host.login_port, "pamela", "secret") == 235
+
+
+@pytest.mark.root
+def test_auth_is_nobody_else(host: PamHost) -> None:
+    """Of the processes that judge, only the one that needs it is root; it was asked something, so it is there."""
+    login(host.login_port, "pamela", "wrong")
+    uids = {}
+    for pid, module in host.processes().items():
+        if module.startswith("auth"):
+            status = Path(f"/proc/{pid}/status").read_text()
+            uids[module] = int(status.partition("Uid:\t")[2].split()[0])
+    assert uids == {"auth": host.host.ids("paperpath-auth")[0], "auth.outside": 0, "auth.pam": 0}
+
+
+# checkpassword
+
+CHECKPASSWORD = """\
+import os, sys
+name, password, rest = os.read(3, 513).split(b"\\0", 2)
+assert rest == b"\\0", rest
+if name == b"crash":
+    os.abort()
+if name == b"hang":
+    os.read(os.pipe()[0], 1)
+if name == b"late":
+    sys.exit(111)
+if (name, password) != (b"ann@example.test", b"secret"):
+    sys.exit(1)
+assert sys.argv[1:] == ["one word", "true"]
+assert sorted(os.listdir("/proc/self/fd")) == ["0", "1", "2", "3", "4"], os.listdir("/proc/self/fd")
+os.execv("/bin/true", ["true"])
+"""
+
+
+@pytest.fixture(scope="module")
+def checking() -> Iterator[int]:
+    port = free_port()
+    with running_service(start=False) as service:
+        program = service.folder / "checkpassword.py"
+        program.write_text(CHECKPASSWORD)
+        words = [sys.executable, "-I", str(program), "one word", "true"]
+        listen(service, port, {"backends": ["checkpassword"], "checkpassword": words, "timeout": 2})
+        service.start()
+        yield port
+        complaints = "\n".join(service.stray)
+        service.stray.clear()
+        assert not complaints, complaints
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "code"),
+    [
+        ("ann@example.test", "secret", 235),
+        ("ann@example.test", "wrong", 535),
+        ("ann@example.test", "x" * 600, 535),
+        ("late", "x", 454),
+        ("crash", "x", 454),
+        ("hang", "x", 454),
+        ("ann@example.test", "secret", 235),
+    ],
+)
+def test_checkpassword(checking: int, name: str, password: str, code: int) -> None:
+    assert login(checking, name, password) == code
+
+
+def test_a_program_that_is_missing_says_nothing_of_passwords() -> None:
+    port = free_port()
+    with running_service(start=False) as service:
+        listen(service, port, {"backends": ["checkpassword"], "checkpassword": ["/nonexistent/program"]})
+        service.start()
+        assert login(port, "ann@example.test", "secret") == 454
+        assert "cannot be started" in service.wait_for("login.failed")["reason"]
+
+
+# Dovecot
+
+DOVECOT = """\
+base_dir = {folder}/run
+protocols =
+log_path = {folder}/log
+ssl = no
+auth_username_format = %Lu
+passdb {{
+  driver = passwd-file
+  args = {folder}/passdb
+}}
+service auth {{
+  unix_listener {folder}/auth-client {{
+    mode = 0666
+  }}
+}}
+"""
+
+
+@contextmanager
+def dovecot(folder: Path, passwords: str) -> Iterator[None]:
+    program = require_peer("dovecot")
+    (folder / "conf").write_text(DOVECOT.format(folder=folder))
+    (folder / "passdb").write_text(passwords)
+    os.chmod(folder, 0o755)
+    os.chmod(folder / "passdb", 0o644)
+    with subprocess.Popen([program, "-F", "-c", folder / "conf"], stdin=subprocess.DEVNULL) as master:
+        try:
+            while not (folder / "auth-client").exists():
+                with pytest.raises(subprocess.TimeoutExpired):
+                    master.wait(0.05)
+            yield
+        finally:
+            master.terminate()
+            master.wait(PATIENCE_S)
+
+
+@pytest.mark.root
+def test_dovecot() -> None:
+    require_root()
+    port = free_port()
+    with running_service(start=False) as service:
+        folder = service.folder / "dovecot"
+        folder.mkdir()
+        service.folder.chmod(0o755)  # Dovecot's processes have users of their own
+        listen(
+            service, port, {"backends": ["dovecot"], "dovecot": str(folder / "auth-client"), "cache": 0, "timeout": 30}
+        )
+        service.start()
+        assert login(port, "ann@example.test", "secret") == 454  # it is not there yet
+        with dovecot(folder, "ann@example.test:{PLAIN}secret\n"):
+            assert login(port, "ann@example.test", "secret") == 235
+            assert login(port, "ANN@example.test", "secret") == 235
+            assert {line["account"] for line in service.events("login.succeeded")} == {"ann@example.test"}
+            assert login(port, "ann@example.test", "wrong") == 535
+
+
+def test_who_is_known_to_one_backend_is_let_in_though_another_cannot_tell() -> None:
+    port = free_port()
+    with running_service(start=False) as service:
+        listen(service, port, {"backends": ["dovecot", "accounts"], "dovecot": "/nonexistent/socket"})
+        service.run("account", "password", ACCOUNT, "--password", "secret")
+        service.start()
+        assert login(port, ACCOUNT, "secret") == 235
+        assert login(port, ACCOUNT, "wrong") == 454

@@ -1,0 +1,64 @@
+"""Dovecot's protocol as its client sees it."""
+
+import pytest
+
+from paperpath.protocol.dovecot_auth import (
+    LINE_MOST_BYTES,
+    Answered,
+    DovecotClient,
+    DovecotError,
+    Ready,
+    greeting,
+    plain_login,
+)
+
+HELLO = b"VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tlogin\nSPID\t7\nCUID\t1\nCOOKIE\tabc\nDONE\n"
+
+
+def ready() -> DovecotClient:
+    client = DovecotClient()
+    assert client.receive(HELLO) == [Ready(frozenset({"PLAIN", "LOGIN"}))]
+    return client
+
+
+@pytest.mark.parametrize("at", range(0, len(HELLO), 7))
+def test_it_may_come_in_pieces(at: int) -> None:
+    client = DovecotClient()
+    events = client.receive(HELLO[:at]) + client.receive(HELLO[at:])
+    assert events == [Ready(frozenset({"PLAIN", "LOGIN"}))]
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        (b"OK\t3\tuser=ann\tx=y\n", Answered(3, "ann")),
+        (b"OK\t3\tuser=a\x01tb\x011\n", Answered(3, "a\tb\x01")),
+        (b"OK\t3\n", Answered(3, None, temporary=True)),
+        (b"FAIL\t3\tuser=ann\n", Answered(3, None)),
+        (b"FAIL\t3\tuser=ann\ttemp\n", Answered(3, None, temporary=True)),
+        (b"FAIL\t3\tuser=ann\tcode=temp_fail\n", Answered(3, None, temporary=True)),
+        (b"CONT\t3\tYWJj\n", Answered(3, None, temporary=True)),
+    ],
+)
+def test_answers(line: bytes, answer: Answered) -> None:
+    assert ready().receive(b"NOBODY\tknows\n" + line) == [answer]
+
+
+@pytest.mark.parametrize("said", [b"VERSION\t2\t0\n", b"VERSION\n", b"220 mx ESMTP\r\n", b"x" * (LINE_MOST_BYTES + 1)])
+def test_what_is_not_dovecot(said: bytes) -> None:
+    with pytest.raises(DovecotError):
+        DovecotClient().receive(said)
+
+
+@pytest.mark.parametrize("line", [b"OK\n", b"OK\tx\n", b"FAIL\t99999999999\n"])
+def test_answers_to_nothing(line: bytes) -> None:
+    with pytest.raises(DovecotError):
+        ready().receive(line)
+
+
+def test_what_is_sent() -> None:
+    assert greeting(42) == b"VERSION\t1\t1\nCPID\t42\n"
+    line = plain_login(3, "ann", b"p\tw", service="submission", peer="192.0.2.1", secure=True)
+    assert line == b"AUTH\t3\tPLAIN\tservice=smtp\tsecured\trip=192.0.2.1\tresp=AGFubgBwCXc=\n"
+    line = plain_login(4, "ann", b"x", service="pop3s", peer="local uid\t0", secure=False)
+    assert line == b"AUTH\t4\tPLAIN\tservice=pop3\tresp=AGFubgB4\n"
