@@ -96,7 +96,7 @@ def test_s_nail(server: Submission) -> None:
 def test_smtplib(server: Submission, mechanism: str) -> None:
     with server.client() as client:
         client.ehlo()
-        client.user, client.password = ACCOUNT, PASSWORD  # type: ignore[attr-defined]
+        client.user, client.password = ACCOUNT, PASSWORD
         client.auth(mechanism, getattr(client, f"auth_{mechanism.lower().replace('-', '_')}"))
         client.sendmail(ACCOUNT, [ACCOUNT], MESSAGE.format(f"smtplib {mechanism}."))
     arrived(server, f"smtplib {mechanism}.")
