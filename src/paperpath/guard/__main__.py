@@ -1,8 +1,13 @@
 """Start the process: ``python -I -m paperpath.guard FD``."""
 
-from paperpath.guard.main import GuardRole
-from paperpath.process.child import run_role
-from paperpath.process.settings import GuardSettings
+import sys
+
+# It never speaks TLS, and asyncio does without: two megabytes less, and a library less to have defects.
+sys.modules["ssl"] = None  # type: ignore[assignment]
+
+from paperpath.guard.main import GuardRole  # noqa: E402
+from paperpath.process.child import run_role  # noqa: E402
+from paperpath.process.settings import GuardSettings  # noqa: E402
 
 if __name__ == "__main__":
-    run_role("guard", GuardSettings, GuardRole)
+    run_role("guard", GuardSettings, GuardRole, is_small=True)

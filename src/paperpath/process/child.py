@@ -53,11 +53,13 @@ class Role(Protocol[S_contra]):
         """Finish what is under way within the time; the process exits when this returns."""
 
 
-def run_loop(main: Coroutine[Any, Any, T]) -> T:
-    """Run ``main`` on uvloop, or on the standard loop where uvloop is missing."""
+def run_loop(main: Coroutine[Any, Any, T], *, is_small: bool = False) -> T:
+    """Run ``main`` on uvloop; on the standard loop where that is missing, or where memory matters more than speed."""
     # What was made at import stays for good, and what a message makes is gone without the collector's help.
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
+    if is_small:
+        return asyncio.run(main)
     try:
         from uvloop import new_event_loop
     except ImportError:
@@ -145,11 +147,19 @@ class _Life(Generic[S]):
         return None
 
 
-def run_role(name: str, settings_type: type[S], make: Callable[[Log], Role[S]], *, confined: bool = True) -> None:
+def run_role(
+    name: str,
+    settings_type: type[S],
+    make: Callable[[Log], Role[S]],
+    *,
+    confined: bool = True,
+    is_small: bool = False,
+) -> None:
     """Be one process until the supervisor says stop.  The descriptor's number is the only argument.
 
     ``confined`` gives up, before a byte from outside is read, what no process but `local` needs: gaining privileges,
     starting programs, and once the settings are there every file but those of ``_readable`` and ``writable``.
+    ``is_small``: it has little to do, and is to take little memory.
     """
     if confined:
         forbid_new_privileges()
@@ -164,7 +174,7 @@ def run_role(name: str, settings_type: type[S], make: Callable[[Log], Role[S]], 
     async def live() -> None:
         await _Life(name, settings_type, make, confined).live(control)
 
-    run_loop(live())
+    run_loop(live(), is_small=is_small)
 
 
 def _readable() -> tuple[str, ...]:

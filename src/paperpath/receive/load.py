@@ -44,6 +44,6 @@ class Load:
 def sessions_possible(wanted: int) -> int:
     """Return how many sessions this process can have with the descriptors it may open: ``wanted`` at the most.
 
-    Two each, since every one may bring a large message: so descriptors never run out, and `accept` never fails.
+    A quarter of them is left for large messages while they arrive (`Gatherer`), so `accept` never fails for want of it.
     """
-    return max(1, min(wanted, (descriptors_most() - DESCRIPTORS_SPARE) // 2))
+    return max(1, min(wanted, (descriptors_most() - DESCRIPTORS_SPARE) * 3 // 4))

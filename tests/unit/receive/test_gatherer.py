@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from paperpath.base.limits import HOPS_MOST, INLINE_CONTENT_BYTES
+from paperpath.receive import gatherer as gatherer_module
 from paperpath.receive.gatherer import Gatherer
 
 
@@ -54,4 +55,28 @@ def test_hops_are_counted_wherever_the_content_lies(tmp_path: Path, body_bytes: 
         gatherer = gathered(tmp_path, b"Received: x\n" * hops + b"\n", bytes(body_bytes))
         content, _ = gatherer.finish()
         assert gatherer.is_looping(content) == looping
+        gatherer.drop()
+
+
+def test_where_memory_runs_short_small_messages_wait_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = gatherer_module._Memory.held
+    monkeypatch.setattr(gatherer_module, "HELD_MOST_BYTES", before + 1_000_000)
+    whole = os.urandom(100_000)
+    gatherers = [gathered(tmp_path, *(whole[at : at + 10_000] for at in range(0, 100_000, 10_000))) for _ in range(100)]
+    assert gatherer_module._Memory.held - before < 1_000_000 + 100 * 20_000
+    for gatherer in gatherers:
+        content, descriptor = gatherer.finish()
+        assert (content, descriptor) == (whole, None), "what fits a frame travels in it all the same"
+        assert not gatherer.is_looping(content)
+        gatherer.drop()
+    assert gatherer_module._Memory.held == before
+
+
+def test_the_last_descriptors_are_left_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gatherer_module, "descriptors_most", lambda: 55)
+    made: list[Gatherer] = []
+    with pytest.raises(OSError, match="Too many open files"):
+        for _ in range(60):
+            made.append(gathered(tmp_path, bytes(INLINE_CONTENT_BYTES + 1)))
+    for gatherer in made:
         gatherer.drop()
