@@ -249,6 +249,7 @@ def test_who_has_logged_in_may_have_it_held(service: Service, authority: Authori
         _transact(client, [ACCOUNT], ["HOLDFOR=3600", "MT-PRIORITY=-3"], (), "later")
     message = service.wait_for("message.accepted", since=since, sender=SENDER)["message"]
     shown = service.queue("show", message)
+    assert " PRIORITY -3;" in service.run("queue", "show", message, "--content")
     (recipient,) = shown["recipients"]
     assert recipient["state"] == "waiting" and recipient["attempts"] == 0
     assert 3500 < recipient["due"] - shown["birth"] <= 3600

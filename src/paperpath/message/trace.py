@@ -47,18 +47,20 @@ def received_line(
     recipient: bytes | None,
     now: int,
     tls: str | None,
+    priority: int = 0,
 ) -> bytes:
     """Return the Received field (RFC 5321 4.4) of a message that came in at ``now`` seconds.
 
     ``peer`` is an IP address as text, or ``local uid N``; ``peer_name`` its name where reverse DNS gave one.
     ``protocol`` is a keyword of RFC 3848 or RFC 6531 4.3.  ``recipient`` is given where there is exactly one:
     naming one of several would betray it to the others.  ``tls`` is protocol version and cipher, from our own
-    library.  There is no ``id`` clause: the queue's id is not known yet.
+    library.  ``priority`` is shown where it is not the ordinary one (RFC 6710 4.1).  There is no ``id`` clause: the
+    queue's id is not known yet.
     """
     source = _source(peer)
     name = plain_host(peer_name.encode("utf-8", "replace")) + b" " if peer_name else b""
     secured = b", " + tls.encode() if tls else b""
-    return b"Received: from %b (%b%b)\n\tby %b with %b (Paperpath%b)%b;\n\t%b\n" % (
+    return b"Received: from %b (%b%b)\n\tby %b with %b (Paperpath%b)%b%b;\n\t%b\n" % (
         plain_host(helo) or _unnamed(source),
         name,
         source,
@@ -66,6 +68,7 @@ def received_line(
         protocol.encode(),
         secured,
         _for_clause(recipient, protocol) if recipient else b"",
+        b" PRIORITY %d" % priority if priority else b"",
         _date(now),
     )
 

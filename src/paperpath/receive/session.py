@@ -507,6 +507,7 @@ class Session(Paced):
             recipient=recipients[0] if len(recipients) == 1 else None,
             now=int(now()),
             tls=None if tls is None else str(tls),
+            priority=self._terms.priority if self._terms is not None else 0,
         )
 
     def _submitted(self, answer: Accepted | NotAccepted) -> None:

@@ -148,3 +148,13 @@ def test_delivered_to(recipient: bytes, expected: bytes) -> None:
 @given(st.binary(max_size=1000))
 def test_delivery_lines_are_one_line(address: bytes) -> None:
     assert return_path(address).count(b"\n") == delivered_to(address).count(b"\n") == 1
+
+
+@pytest.mark.parametrize(("priority", "clause"), [(0, b" for <b@h>;"), (3, b" for <b@h> PRIORITY 3;"), (-9, b"-9;")])
+def test_priority_stands_behind_the_recipient(priority: int, clause: bytes) -> None:
+    """RFC 6710 7: among the additional clauses of RFC 5321 4.4."""
+    line = received_line(
+        helo=b"c", peer="192.0.2.1", peer_name=None, hostname=b"mx", protocol="ESMTP", recipient=b"b@h", now=0,
+        tls=None, priority=priority,
+    )  # fmt: skip
+    assert clause in line
