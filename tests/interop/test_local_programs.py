@@ -1,5 +1,7 @@
 """Third-party programs, unmodified, in dot-qmail files; and what a host that comes from sendmail keeps."""
 
+import os
+import signal
 import smtplib
 from collections.abc import Iterator
 from typing import Final
@@ -12,7 +14,7 @@ from tests.sink import Sink, running_sink
 
 pytestmark = [pytest.mark.interop, pytest.mark.root, pytest.mark.xdist_group("system-host")]
 
-SETTINGS: Final = {"local": {"aliases": "/etc/aliases", "forward_files": "followed"}}
+SETTINGS: Final = {"local": {"aliases": "/etc/aliases", "forward_files": "followed", "program_timeout": 3}}
 PRELINE: Final = PROGRAMS / "preline"
 FILTER: Final = r"""
 import EXT
@@ -209,3 +211,38 @@ class TestMlmmj:
         assert taken.sender == f"ann-news-bounces-1-good=sink.test@{DOMAIN}"
         # mlmmj-receive leaves the work to a process of its own; a second bounce would be counted in the same file.
         host.sh("ann", "until [ -s lists/news/bounce/bad=sink.test ]; do sleep 0.1; done")
+
+
+class TestWorkers:
+    """A worker that is killed or kept waiting puts its mail off, and the next one goes on."""
+
+    def test_killed_at_work(self, host: SystemHost) -> None:
+        host.write("ann", ".qmail-killer", "|[ -e killed ] || { touch killed; kill -KILL $PPID; }\n")
+        since = host.mark()
+        line = host.deliver("ann-killer", "kills its worker")
+        assert line["event"] == "delivery.deferred" and "process ended during the delivery" in line["text"]
+        assert host.events("agent.gone", since=since, jobs=1)
+        host.wait_for("process.ended", since=since, role="local worker user:ann", how="SIGKILL")
+        host.run("queue", "retry", "--all")
+        host.wait_for("delivery.delivered", since=since, recipient=f"ann-killer@{DOMAIN}")
+
+    def test_program_that_hangs(self, host: SystemHost) -> None:
+        host.write("ann", ".qmail-hangs", "|touch hung; exec sleep 600\n")
+        line = host.deliver("ann-hangs", "never ends")
+        assert line["event"] == "delivery.deferred" and "took too long" in line["text"]
+        assert (host.home("ann") / "hung").exists()
+        assert host.deliver("ann", "in the meantime")["event"] == "delivery.delivered"
+        host.run("queue", "remove", line["message"])
+
+    def test_nursery_that_is_killed_is_made_again(self, host: SystemHost) -> None:
+        assert host.deliver("bob", "before")["event"] == "delivery.delivered"
+        living = host.processes()
+        for module in ("local.nursery", "local.worker_main"):
+            for pid in [pid for pid, found in living.items() if found == module]:
+                os.kill(pid, signal.SIGKILL)
+        since = host.mark()
+        host.wait_for("process.ended", role="local nursery", how="SIGKILL")
+        host.deliver("bob", "after")
+        host.run("queue", "retry", "--all")
+        host.wait_for("delivery.delivered", since=since, recipient=f"bob@{DOMAIN}")
+        assert list(host.processes().values()).count("local.nursery") == 1
