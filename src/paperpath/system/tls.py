@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import ssl
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -78,6 +79,7 @@ class ServerTls:
         self._default = contexts[0][0]
         self._by_name = {name.encode(): context for context, names in reversed(contexts) for name in names}
         self._default.sni_callback = self._choose
+        _expect_names_of_any_bytes()
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -96,6 +98,23 @@ class ServerTls:
     def _find(self, name: str) -> ssl.SSLContext | None:
         wanted = name.encode("utf-8", "surrogateescape").lower().removesuffix(b".")
         return next((self._by_name[one] for one in suffixes(wanted) if one in self._by_name), None)
+
+
+def _expect_names_of_any_bytes() -> None:
+    """Print nothing where a client asks for a name that is not ASCII: the handshake fails, and that is told.
+
+    Python turns the name into text before it calls us, and cannot tell us that it could not.
+    """
+    former = sys.unraisablehook
+    if getattr(former, "expects_names", False):
+        return
+
+    def hook(failure: "sys.UnraisableHookArgs") -> None:
+        if not (isinstance(failure.exc_value, UnicodeDecodeError) and isinstance(failure.object, bytes)):
+            former(failure)
+
+    hook.expects_names = True  # type: ignore[attr-defined]
+    sys.unraisablehook = hook
 
 
 server_tls = lru_cache(maxsize=1)(ServerTls)

@@ -3,6 +3,7 @@
 import ctypes
 import hashlib
 import ssl
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,28 @@ def test_any_client_certificate_is_taken_and_known_by_its_fingerprint_when_resum
         told = details(link)
         assert told is not None and told.client_fingerprint == stranger.fingerprint
         session = link.client.session
+
+
+def test_a_name_that_is_not_ascii_fails_the_handshake_and_prints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    tls = ServerTls(settings(MX.pair()))
+    from_server, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = careless().wrap_bio(from_server, to_server, server_hostname="xxxx.test")
+    Link.push(client.do_handshake)
+    hello = to_server.read()
+    assert b"xxxx.test" in hello
+    to_server.write(hello.replace(b"xxxx.test", b"\xff\xfexx.test"))
+    with pytest.raises(ssl.SSLError, match="callback failed"):
+        tls.context.wrap_bio(to_server, from_server, server_side=True).do_handshake()
+    assert not told
+
+    class Fails:
+        def __del__(self) -> None:
+            raise KeyError
+
+    Fails()
+    assert len(told) == 1  # what nobody expected is told as before
 
 
 def test_clients_are_not_asked_where_no_certificate_means_anything(tmp_path: Path) -> None:
