@@ -13,7 +13,7 @@ class MxRecord:
 
 
 Record = MxRecord | str
-"""A and AAAA records are addresses as text."""
+"""A and AAAA records are addresses as text; TXT records are their text, a character a byte."""
 
 
 @dataclass(frozen=True, slots=True)

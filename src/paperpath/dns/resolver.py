@@ -18,6 +18,7 @@ import dns.rdatatype
 import dns.rdtypes.ANY.CNAME
 import dns.rdtypes.ANY.MX
 import dns.rdtypes.ANY.SOA
+import dns.rdtypes.ANY.TXT
 import dns.rdtypes.IN.A
 import dns.rdtypes.IN.AAAA
 
@@ -84,7 +85,7 @@ class Resolver:
         return next((answer for answer in both if isinstance(answer, TemporaryTrouble)), both[1])
 
     async def look_up(self, name: str, kind: str) -> Answer:
-        """Return the records of ``kind`` (``MX``, ``A``, ``AAAA``) of ``name`` (ASCII), perhaps from memory."""
+        """Return the records of ``kind`` (``MX``, ``A``, ``AAAA``, ``TXT``) of ``name`` (ASCII), maybe from memory."""
         key = (name.lower().rstrip("."), kind)
         known = self._cache.get(key)
         if known is not None and known[0] > self._now():
@@ -186,6 +187,8 @@ def _read(response: dns.message.Message, *, is_near: bool) -> Answer:
 def _record(data: object) -> Record:
     if isinstance(data, dns.rdtypes.ANY.MX.MX):
         return MxRecord(data.preference, data.exchange.to_text(omit_final_dot=True).removesuffix("."))
+    if isinstance(data, dns.rdtypes.ANY.TXT.TXT):
+        return b"".join(data.strings).decode("latin-1")
     assert isinstance(data, dns.rdtypes.IN.A.A | dns.rdtypes.IN.AAAA.AAAA)
     return str(ipaddress.ip_address(data.address))
 

@@ -6,6 +6,8 @@
     | a line of that file
     cdb table.cdb
     | a line that setforward makes it of
+    rules rules.cdb
+    | a line that tcprules makes it of
     link name target
     $ NAME=value program argument
     < a line of standard input                 (or <@ file)
@@ -36,6 +38,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from paperpath.base import tcp_rules
 from paperpath.base.cdb import Cdb, build
 from paperpath.inject.setforward import records
 
@@ -51,6 +54,7 @@ _VARIABLE = (
     (re.compile(rb"\b\d+:(Kok )\d+ qp \d+,"), rb"N:\1TIME qp PID,"),
     (re.compile(rb"\bqp \d+(?=\r?$)", re.MULTILINE), b"qp PID"),
     (re.compile(rb"<\d+\.\d+(?=@)"), b"<PID.TIME"),
+    (re.compile(rb"\bpid \d+(?=: )"), b"pid PID"),
     (re.compile(rb"^250 ok \d+", re.MULTILINE), b"250 ok TIME"),
     (re.compile(rb"\b\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d -0000$", re.MULTILINE), b"DATE"),
 )
@@ -139,7 +143,7 @@ def _take(story: Story, line: str) -> None:
             story.things[-1].content += data
     elif mark in {"F ", "F", "T ", "T"}:
         expected.envelope.append(mark[0] + rest)
-    elif word in {"file", "folder", "link", "cdb"}:
+    elif word in {"file", "folder", "link", "cdb", "rules"}:
         options = dict(option.split("=") for option in words[1:] if "=" in option)
         mode = int(options["mode"], 8) if "mode" in options else None
         content = words[1].encode() if word == "link" else b""
@@ -221,6 +225,8 @@ def _make(thing: Thing, folder: Path) -> None:
         path.symlink_to(thing.content.decode())
     elif thing.kind == "cdb":
         path.write_bytes(build(records(thing.content)))
+    elif thing.kind == "rules":
+        path.write_bytes(build(tcp_rules.records(thing.content)))
     elif thing.kind == "file":
         path.write_bytes(_filled(thing.content, str(folder)))
     if thing.mode is not None:

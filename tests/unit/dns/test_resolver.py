@@ -16,6 +16,7 @@ ZONE = {
     ("mx1.d.test", "A"): ["192.0.2.1", "192.0.2.2"],
     ("mx1.d.test", "AAAA"): ["2001:db8::1"],
     ("v4.test", "A"): ["192.0.2.4"],
+    ("text.test", "TXT"): ['"in two " "pieces"', '"caf\\233"'],
     ("alias.test", "CNAME"): ["mx1.d.test."],
     ("dangling.test", "CNAME"): ["nowhere.test."],
     ("null.test", "MX"): ["0 ."],
@@ -216,3 +217,10 @@ def test_the_systems_servers() -> None:
     assert system_servers(text) == (("192.0.2.1", 53), ("2001:db8::1", 53))
     assert system_servers("") == (("127.0.0.1", 53),)
     assert len(system_servers("nameserver 192.0.2.1\n" * 9)) == 3
+
+
+async def test_texts_are_whole_and_byte_for_byte() -> None:
+    async with NameServer(ZONE) as server:
+        answer = await resolver_of(server).look_up("text.test", "TXT")
+    assert isinstance(answer, Found)
+    assert sorted(map(str, answer.records)) == ["caf\xe9", "in two pieces"]
