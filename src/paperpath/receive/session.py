@@ -35,7 +35,7 @@ from paperpath.protocol.smtp_server import (
 )
 from paperpath.receive import replies
 from paperpath.receive.arrival import arrive, arrive_as
-from paperpath.receive.gatherer import Gatherer
+from paperpath.receive.content import Content
 from paperpath.receive.logins import LOGIN_FIRST, LOGIN_SERVICES, TOO_MUCH, ClientLogin, is_here
 from paperpath.receive.paced import Against, Paced
 from paperpath.receive.recipients import Recipients, Verdict
@@ -46,9 +46,9 @@ from paperpath.receive.terms import judge
 from paperpath.receive.tls import describe_tls
 from paperpath.system.clock import now
 from paperpath.system.tls import TlsDetails, details
-from paperpath.telemetry.events import MessageRefused, ProcessBroken, SessionClosed, StorageFull
+from paperpath.telemetry.events import MessageRefused, ProcessBroken, SessionClosed
 from paperpath.wire.guard import Offence
-from paperpath.wire.intake import Accepted, NotAccepted, Submit
+from paperpath.wire.intake import Accepted, Submit
 from paperpath.wire.tls import TLS_FROM_THE_START
 
 _BUFFERED_MOST_BYTES = 64 * 1024
@@ -59,15 +59,14 @@ _SHOWN_BYTES = 60
 
 _IDLE = (State.IDLE, State.SECURING)
 _TOO_MANY = {"too many errors", "too many commands"}
-_NOT_SPOOLED = "the message could not be spooled"
 
 
 class Session(Paced):
     """One connection from its greeting to its end."""
 
     __slots__ = (
+        "_content",
         "_events",
-        "_gatherer",
         "_handling",
         "_input_ended",
         "_is_over",
@@ -85,7 +84,6 @@ class Session(Paced):
         "_sessions",
         "_started",
         "_terms",
-        "_ticket",
         "_upgrade",
         "_xclient",
         "last_input",
@@ -99,10 +97,10 @@ class Session(Paced):
         super().__init__()
         self._service, self._service_name, self._sessions = service, name, sessions
         self._limits = service.settings.limits
-        self._gatherer: Gatherer | None = None
+        self._content: Content | None = None
         self._events: deque[Event] = deque()
         self._handling = self._input_ended = self._is_over = False
-        self._messages = self._recipients = self._ticket = 0
+        self._messages = self._recipients = 0
         self._progress_at = self._limits.progress_bytes
         self._terms: MessageTerms | None = None
         self._peer_name: str | None = None
@@ -412,67 +410,51 @@ class Session(Paced):
             self._refuse(TOO_MUCH, None, f"as many recipients as [limits] allows an account; more in {again_s} s")
 
     def _take_content(self) -> None:
-        self._gatherer = Gatherer(self._service.settings.spool)
+        self._content = Content(self._service)
         self._answer(R354_START_INPUT)
 
     def _content_part(self, event: ContentPart) -> None:
-        if self._gatherer is None:
-            return
-        try:
-            self._gatherer.add(event.data)
-        except OSError as error:
-            self._spooling_failed(error)
+        if self._content is not None:
+            self._content.add(event.data)
 
-    def _spooling_failed(self, error: OSError) -> None:
-        self._service.log.emit(StorageFull(error=f"spooling a large message: {error.strerror}"))
-        self._drop_content()
-
-    def _content_end(self, event: ContentEnd) -> None:
-        gatherer = self._gatherer
-        if gatherer is None:
-            self._refuse(replies.NO_ROOM, None, _NOT_SPOOLED)
-            return
-        try:
-            content, descriptor = gatherer.finish()
-            is_looping = gatherer.is_looping(content)
-        except OSError as error:
-            self._spooling_failed(error)
-            self._refuse(replies.NO_ROOM, None, _NOT_SPOOLED)
-            return
-        if is_looping:
-            self._drop_content()
-            self._refuse(replies.LOOPING, None, "too many Received and Delivered-To fields")
+    def _content_end(self, _event: ContentEnd) -> None:
+        content = self._content
+        assert content is not None
+        found = content.finish()
+        if isinstance(found, Verdict):
+            self._content_refused(found)
         elif self._login.account:
-            self._submit_own(gatherer, Message(content, descriptor, event.size))
+            self._submit_own(content, found)
         else:
-            self._submit(Message(content, descriptor, event.size))
+            self._submit(content, found)
 
-    def _submit_own(self, gatherer: Gatherer, message: Message) -> None:
+    def _content_refused(self, verdict: Verdict) -> None:
+        self._drop_content()
+        self._refuse(verdict.reply, None, verdict.reason)
+
+    def _submit_own(self, content: Content, message: Message) -> None:
         """What somebody sends who has logged in is judged by its header too, and completed."""
         try:
             completed = self._login.submission.complete(message, sender=self._sender_address(), now=int(now()))
         except OSError as error:
-            self._spooling_failed(error)
-            self._refuse(replies.NO_ROOM, None, _NOT_SPOOLED)
+            self._content_refused(content.spooling_failed(error))
             return
         if completed.refusal is not None:
-            self._drop_content()
-            self._refuse(completed.refusal, None, completed.reason)
+            self._content_refused(Verdict(completed.refusal, completed.reason))
             return
         ready = completed.message
         if ready.descriptor is not None and ready.descriptor != message.descriptor:
-            gatherer.replace(ready.descriptor)
-        self._submit(ready, completed.prefix)
+            content.replace(ready.descriptor)
+        self._submit(content, ready, completed.prefix)
 
     def _sender_address(self) -> bytes:
         sender = self._machine.sender or b""
         return self._login.submission.sender(sender) or b"" if self._login.account else sender
 
-    def _submit(self, message: Message, prefix: bytes = b"") -> None:
-        machine, submitter = self._machine, self._service.submitter
-        self._ticket = submitter.next_ticket()
+    def _submit(self, content: Content, message: Message, prefix: bytes = b"") -> None:
+        machine = self._machine
         submit = Submit(
-            ticket=self._ticket,
+            ticket=content.next_ticket(),
             sender=self._sender_address(),
             recipients=tuple(machine.recipients),
             trace=self._trace() + prefix,
@@ -484,7 +466,7 @@ class Session(Paced):
             terms=self._terms,
             recipient_terms=machine.recipient_terms,
         )
-        submitter.submit(submit, message.descriptor, self._submitted)
+        content.hand_over(submit, message.descriptor, self._submitted)
 
     def _trace(self) -> bytes:
         machine = self._machine
@@ -510,29 +492,23 @@ class Session(Paced):
             priority=self._terms.priority if self._terms is not None else 0,
         )
 
-    def _submitted(self, answer: Accepted | NotAccepted) -> None:
-        self._ticket = 0
+    def _submitted(self, fate: Accepted | Verdict) -> None:
+        if not isinstance(fate, Accepted):
+            self._content_refused(fate)
+            return
         self._drop_content()
-        if isinstance(answer, Accepted):
-            self._messages += 1
-            self._recipients += len(self._machine.recipients)
-            self.standing.took(len(self._machine.recipients))
-            self._answer(reply(250, "2.6.0", f"Accepted as {show_id(answer.message)}"))
-        elif answer.storage_full:
-            self._refuse(replies.NO_ROOM, None, "the store is full")
-        else:
-            self._refuse(replies.TRY_LATER, None, "the queue did not take it")
+        self._messages += 1
+        self._recipients += len(self._machine.recipients)
+        self.standing.took(len(self._machine.recipients))
+        self._answer(reply(250, "2.6.0", f"Accepted as {show_id(fate.message)}"))
 
     def _dropped(self, _event: TransactionDropped) -> None:
         self._drop_content()
 
     def _drop_content(self) -> None:
-        if self._ticket:
-            self._service.submitter.withdraw(self._ticket)
-            self._ticket = 0
-        if self._gatherer is not None:
-            self._gatherer.drop()
-            self._gatherer = None
+        if self._content is not None:
+            self._content.drop()
+            self._content = None
 
     def _refuse(self, given: Reply, recipient: bytes | None, reason: str) -> None:
         self._log_refusal(given, recipient, reason)
