@@ -66,6 +66,10 @@ BARS: Final = (
         figure="users_per_s", peer="Postfix", at_least=1, aim=2,
     ),
     Bar(
+        what="submission over TLS with AUTH, against Postfix with Dovecot's logins",
+        figure="submitted_per_s", peer="Postfix", at_least=3, aim=4,
+    ),
+    Bar(
         what="accept to relay through a remote SMTP server, against Postfix",
         figure="relayed_per_s", peer="Postfix", at_least=3, aim=5,
     ),

@@ -12,7 +12,7 @@ from typing import Final
 
 from bench import backlog, privileges
 from bench.measure import count_files
-from bench.peers import SINK_DOMAIN, Job
+from bench.peers import PASSWORD, SINK_DOMAIN, Job
 from bench.programs import free_port, run, running, wait_for_port, wait_for_text
 from bench.tls import Pair, make_pair
 
@@ -66,10 +66,10 @@ class Paperpath:
     @contextmanager
     def running(self, job: Job) -> Iterator[RunningPaperpath]:
         """Start it with an empty queue and mailbox."""
-        home, port, tls_port = self.folder / "home", free_port(), free_port() if job.tls else 0
+        home, port, tls_port = self.folder / "home", free_port(), free_port() if job.tls or job.submission else 0
         try:
             config = self._init(home, port, job)
-            if job.tls:
+            if tls_port:
                 config.write_text(with_tls(config.read_text(), tls_port, make_pair(home, f"mx.{_DOMAIN}")))
             users = privileges.separate(config) if privileges.possible(self.folder) else nullcontext()
             with users, self._serving(config, port) as pid:
@@ -85,6 +85,8 @@ class Paperpath:
         run(self.program, "init", home, "--hostname", f"mx.{_DOMAIN}", "--account", account, "--listen", listen)
         config = home / "paperpath.toml"
         config.write_text(with_job(config.read_text(), job))
+        if job.submission:
+            run(self.program, "account", "password", account, "--password", PASSWORD, "--config", config)
         if job.backlog:
             backlog.fill(home / "state" / "queue", job.backlog)
         return config
@@ -107,6 +109,10 @@ def with_job(config: str, job: Job) -> str:
         config = with_setting(config, "routes", f'"{SINK_DOMAIN}"', f'"smtp://127.0.0.1:{job.relay_port}"')
     if job.system_users:
         config = with_setting(config, "local", "domains", f'["{_USERS_DOMAIN}"]')
+    if job.submission:
+        # Postfix has no such limits.
+        for limit in ("account_recipients_per_hour", "account_recipients_per_day"):
+            config = with_setting(config, "limits", limit, "0")
     if job.sessions is not None:
         config = with_setting(config, "receive", "sessions", str(job.sessions))
     return config

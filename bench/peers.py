@@ -8,6 +8,9 @@ from typing import Final, Protocol
 SINK_DOMAIN: Final = "sink.test"
 """Mail for this domain is relayed to the sink."""
 
+PASSWORD: Final = "correct-horse-battery"
+"""Of the account that submits."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -25,6 +28,8 @@ class Job:
     """Mail is delivered to system users; the domain for that is `Running.users_domain`."""
     tls: bool = False
     """With a certificate, and a port on which TLS comes first."""
+    submission: bool = False
+    """With a certificate, and a port on which TLS comes first and `recipient` logs in with `PASSWORD`."""
     backlog: int = 0
     """Deferred messages that are in the queue from the start."""
 

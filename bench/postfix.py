@@ -8,15 +8,17 @@ import pwd
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.dovecot import judging_logins
 from bench.errors import BenchError
 from bench.measure import count_files
-from bench.peers import Job
-from bench.programs import find, free_port, require, run, wait_for_port
+from bench.peers import PASSWORD, Job
+from bench.programs import find, free_port, require, run, wait_for_path, wait_for_port
+from bench.tls import make_pair
 
 USER: Final = "paperpath-bench"
 """System account that mail is delivered to; made for the run and removed after it."""
@@ -37,6 +39,15 @@ mynetworks = 127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128
 mailbox_size_limit = 0
 recipient_delimiter = +
 inet_protocols = all
+"""
+
+# As the package's table has it behind a #, and what it must check to be of use as submission.
+_SUBMISSIONS: Final = """\
+127.0.0.1:{port}      inet  n       -       y       -       -       smtpd
+  -o smtpd_tls_wrappermode=yes
+  -o smtpd_sasl_auth_enable=yes
+  -o smtpd_client_restrictions=permit_sasl_authenticated,reject
+  -o smtpd_sender_restrictions=reject_sender_login_mismatch
 """
 
 # What the package's start script copies for the services it runs in a chroot.
@@ -88,18 +99,36 @@ class Postfix:
         """Start it with an empty queue and mailbox."""
         home = self.folder / "home"
         with _account(home):
-            port = free_port()
+            port, tls_port = free_port(), free_port() if job.submission else 0
             config, queue = self.folder / "etc", self.folder / "queue"
             self._write(config, queue, port, job)
             try:
+                if tls_port:
+                    self._add_submission(config, tls_port)
                 run(require("postfix"), "-c", config, "start")
                 wait_for_port(port, 30)
                 pid = int((queue / "pid" / "master.pid").read_text())
-                yield RunningPostfix(port=port, pid=pid, queue=queue, maildir=home / "Maildir")
+                with self._logins(queue) if tls_port else nullcontext():
+                    yield RunningPostfix(port=port, pid=pid, queue=queue, maildir=home / "Maildir", tls_port=tls_port)
             finally:
                 _stop(config, queue)
                 for part in (config, queue, self.folder / "data"):
                     shutil.rmtree(part)
+
+    def _add_submission(self, config: Path, port: int) -> None:
+        pair = make_pair(config, f"mx.{_DOMAIN}")
+        with (config / "main.cf").open("a") as file:
+            file.write(f"smtpd_tls_cert_file = {pair.certificate}\nsmtpd_tls_key_file = {pair.key}\n")
+            file.write("smtpd_sasl_type = dovecot\nsmtpd_sasl_path = private/auth\n")
+            file.write(f"smtpd_sender_login_maps = inline:{{{{{USER}@{_DOMAIN} = {USER}@{_DOMAIN}}}}}\n")
+        with (config / "master.cf").open("a") as file:
+            file.write(_SUBMISSIONS.format(port=port))
+
+    @contextmanager
+    def _logins(self, queue: Path) -> Iterator[None]:
+        with judging_logins(self.folder / "dovecot", queue / "private" / "auth", f"{USER}@{_DOMAIN}", PASSWORD):
+            wait_for_path(queue / "private" / "auth", 30)
+            yield
 
     def _write(self, config: Path, queue: Path, port: int, job: Job) -> None:
         data = self.folder / "data"

@@ -96,6 +96,15 @@ def wait_for_port(port: int, within_s: float) -> None:
         time.sleep(0.02)
 
 
+def wait_for_path(path: Path, within_s: float) -> None:
+    """Wait until ``path`` is there.  Raises BenchError."""
+    end_s = time.monotonic() + within_s
+    while not path.exists():
+        if time.monotonic() > end_s:
+            raise BenchError(f"{path} did not come within {within_s:.0f} s")
+        time.sleep(0.02)
+
+
 def free_port() -> int:
     """Return a port of the loopback that nothing listens on; it stays free unless somebody is very quick."""
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -52,6 +52,7 @@ _ROWS: Final = (
     _Row("maildir_cpu_s", "CPU per message to Maildir", " ms", 1e-3),
     _Row("users_per_s", "to 200 system users", "/s"),
     _Row("relayed_per_s", "relay", "/s"),
+    _Row("submitted_per_s", "submission with TLS and AUTH", "/s"),
     _Row("idle_bytes", "idle memory", " MB", 1e6),
     _Row("session_bytes", "memory per idle session", " KB", 1e3),
     _Row("tls13_full_per_s", "TLS 1.3 handshakes", "/s"),

@@ -13,9 +13,10 @@ from typing import Final
 
 from bench import bulk, load, measure
 from bench import sendmail as sendmail_program
+from bench import submission as submissions
 from bench import users as system_users
 from bench.machine import BUSY_LOAD
-from bench.peers import SINK_DOMAIN, Job, Running, Server
+from bench.peers import PASSWORD, SINK_DOMAIN, Job, Running, Server
 from bench.sessions import idle_sessions
 from bench.sink import Sink
 from bench.tls import handshakes_per_s
@@ -150,6 +151,16 @@ def tls(server: Server, _sink: Sink, scale: Scale) -> Figures:
         }
 
 
+def submission(server: Server, _sink: Sink, scale: Scale) -> Figures:
+    """Submit over TLS with a login for each message, and commit; delivery is stopped."""
+    with server.running(Job(deliver=False, submission=True)) as running:
+        submissions.send(running.tls_port, running.recipient, PASSWORD, scale.warm_up)
+        time.sleep(scale.idle_s)
+        messages = scale.messages // 2
+        took_s = submissions.send(running.tls_port, running.recipient, PASSWORD, messages)
+    return {"submitted_per_s": messages / took_s}
+
+
 def tls_sessions(server: Server, _sink: Sink, scale: Scale) -> Figures:
     """Memory that one more idle session over TLS takes; a tenth as many, because the clients take more."""
     with server.running(Job(tls=True, sessions=2 * scale.sessions)) as running:
@@ -240,6 +251,7 @@ SCENARIOS: Final = (
     # Postfix holds a process per session, a hundred of them by default: it has no part in this.
     Scenario(name="sessions", about="idle sessions", servers=(PAPERPATH,), measure=sessions),
     Scenario(name="tls", about="TLS handshakes", servers=(PAPERPATH, OPENSSL), measure=tls),
+    Scenario(name="submission", about="submission with TLS and AUTH", servers=(PAPERPATH, POSTFIX), measure=submission),
     Scenario(name="tls-sessions", about="idle sessions over TLS", servers=(PAPERPATH,), measure=tls_sessions),
     Scenario(
         name="recipients", about="one message to many", servers=(PAPERPATH, POSTFIX), measure=recipients, turns_most=3

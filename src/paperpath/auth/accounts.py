@@ -29,7 +29,8 @@ T = TypeVar("T")
 
 _WAITING_MOST = 200
 """Passwords that wait to be hashed, some 20 ms each: whoever stood behind them would have given up."""
-_WAITING_FROM_ONE_PEER = 8
+_WAITING_FROM_ONE_PEER = 50
+"""A web mail host has many users' logins at once after a restart; of one user's password there is one in line."""
 _BUSY_MS = 2000
 _NOT_YET = ("no such table",)
 """What SQLite says of a file that an older release wrote and no password was set in since."""
@@ -102,6 +103,8 @@ class AccountsBackend:
         self._file, self._default_domain, self._known = file, default_domain, known
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="argon2")
         self._waiting: Counter[str] = Counter()
+        self._judging: dict[bytes, asyncio.Future[bool | Unknown]] = {}
+        """What is in line or being hashed: who comes with the same shares the answer."""
 
     def account(self, name: str) -> Name | None:
         """Return which account a user name means, None where it can be none."""
@@ -131,7 +134,12 @@ class AccountsBackend:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _judge(self, address: str, stored: str, parts: tuple[bytes, ...], client: Client) -> Verdict:
-        good = await self._compare(stored, parts[2], client)
+        mac = self._known.mac(*parts)
+        judging = self._judging.get(mac)
+        if judging is None:
+            judging = self._judging[mac] = asyncio.ensure_future(self._compare(stored, parts[2], client))
+            judging.add_done_callback(lambda _: self._judging.pop(mac, None))
+        good = await asyncio.shield(judging)  # who asked first may be gone before it is known
         if not isinstance(good, bool):
             return good
         if not good:

@@ -24,18 +24,19 @@ class Known:
 
     def find(self, *parts: bytes) -> Identity | None:
         """Return what was found out about these, while it is good."""
-        entry = self._entries.get(self._mac(parts))
+        entry = self._entries.get(self.mac(*parts))
         return entry[1] if entry is not None and entry[0] > self._now() else None
 
     def add(self, identity: Identity, *parts: bytes) -> None:
         """Remember it; the oldest makes room."""
         if self._good_for_s <= 0:
             return
-        mac = self._mac(parts)
+        mac = self.mac(*parts)
         self._entries.pop(mac, None)
         if len(self._entries) >= _KNOWN_MOST:
             self._entries.popitem(last=False)
         self._entries[mac] = self._now() + self._good_for_s, identity
 
-    def _mac(self, parts: tuple[bytes, ...]) -> bytes:
+    def mac(self, *parts: bytes) -> bytes:
+        """Return what stands for these in a table."""
         return hmac.digest(self._key, b"".join(len(part).to_bytes(4, "big") + part for part in parts), "sha256")

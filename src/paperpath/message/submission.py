@@ -5,6 +5,8 @@ other byte of the header stays as it is.  Fields that cannot be read are left al
 cannot be told is from nobody.
 """
 
+import re
+
 import msgspec
 
 from paperpath.base.dates import rfc5322
@@ -21,6 +23,13 @@ _ADDRESSES = frozenset(
         b"resent-from", b"resent-sender", b"resent-to", b"resent-cc", b"resent-bcc",
     }
 )  # fmt: skip
+
+
+# Most fields are addresses with domains and no quotes or comments: those need not be taken apart.
+_ADDRESS = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-][A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]*+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+_ITEM = rb"[ \t]*+(?:(?:[A-Za-z0-9=?_'-]++[ \t]*+)*+<" + _ADDRESS + rb">|" + _ADDRESS + rb")[ \t]*+"
+_PLAIN = re.compile(_ITEM + rb"(?:,(?:\n[ \t]++)?" + _ITEM + rb")*+")
+_EACH = re.compile(_ADDRESS)
 
 
 class Submitted(msgspec.Struct, frozen=True, gc=False):
@@ -46,7 +55,7 @@ def look_at(header: bytes, default_domain: bytes) -> Submitted:
             continue
         field = name + b":" + value
         try:
-            found, completed = _complete(field, default_domain)
+            found, completed = _plain(value) or _complete(field, default_domain)
         except Unparsable:
             authors = None if low == b"from" else authors
             continue
@@ -64,6 +73,11 @@ def lines_for(missing: tuple[str, ...], *, now: int, message_id: bytes, author: 
     """Return the missing fields, LF at their ends; ``message_id`` without its angle brackets."""
     values = {"Date": rfc5322(now).encode(), "Message-ID": b"<%b>" % message_id, "From": author}
     return b"".join(b"%b: %b\n" % (name.encode(), values[name]) for name in missing)
+
+
+def _plain(value: bytes) -> tuple[tuple[bytes, ...], None] | None:
+    """Return the addresses of a field in which nothing can lack; None for one that must be looked at closely."""
+    return (tuple(_EACH.findall(value)), None) if _PLAIN.fullmatch(value) else None
 
 
 def _complete(field: bytes, default_domain: bytes) -> tuple[tuple[bytes, ...], bytes | None]:

@@ -80,7 +80,8 @@ class ClientLogin:
         """AUTH."""
         logins = self._service.logins
         assert logins is not None, "where nobody judges logins, AUTH is not offered"
-        binding = server_end_point(transport) if secure else b""
+        # What it takes to make one is loaded for those only who use it.
+        binding = server_end_point(transport) if secure and event.mechanism.startswith("SCRAM-") else b""
         self._attempt = logins.begin(
             event.mechanism,
             event.initial,

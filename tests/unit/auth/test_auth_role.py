@@ -176,11 +176,26 @@ async def test_nobody_waits_for_ever(auth: Scene, monkeypatch: pytest.MonkeyPatc
 
 async def test_one_address_cannot_fill_the_line(auth: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accounts_module, "_WAITING_FROM_ONE_PEER", 2)
-    talks = [auth.begin("PLAIN", b"\0you@example.test\0wrong") for _ in range(4)]
+    talks = [auth.begin("PLAIN", b"\0you@example.test\0wrong%d" % number) for number in range(4)]
     other = auth.begin("PLAIN", b"\0you@example.test\0secret", peer="192.0.2.2")
     assert isinstance(await other.answer(), LoggedIn)
     answers = [await talk.answer() for talk in talks]
     assert sorted(isinstance(a, LoginRefused) and a.temporary for a in answers) == [False, False, True, True]
+
+
+async def test_the_same_login_many_times_at_once_is_hashed_once(auth: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[bytes] = []
+    right = accounts_module._is_right
+
+    def noted(stored: str, password: bytes) -> object:
+        hashed.append(password)
+        return right(stored, password)
+
+    monkeypatch.setattr(accounts_module, "_is_right", noted)
+    talks = [auth.begin("PLAIN", b"\0you@example.test\0secret") for _ in range(100)]
+    talks[0].attempt.abandon()
+    assert all([isinstance(await talk.answer(), LoggedIn) for talk in talks[1:]])
+    assert hashed == [b"secret"]
 
 
 async def test_a_defect_of_ours_is_temporary(auth: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
