@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from tests.interop.private_host import private_host
+from tests.interop.submission import submission
 from tests.interop.system_host import SystemHost
+from tests.issuer import running_issuer
 from tests.peers import require_peer, require_root
 from tests.service import ACCOUNT, PATIENCE_S, Service, free_port, running_service
 
@@ -263,3 +265,29 @@ def test_who_is_known_to_one_backend_is_let_in_though_another_cannot_tell() -> N
         service.start()
         assert login(port, ACCOUNT, "secret") == 235
         assert login(port, ACCOUNT, "wrong") == 454
+
+
+# Issuers of tokens
+
+
+def test_bearer_tokens_over_the_wire() -> None:
+    curl = str(require_peer("curl"))
+    with running_issuer() as issuer, submission(oauth={"introspection": issuer.url + "/introspect"}) as server:
+        issuer.tokens["good-token"] = {"active": True, "email": ACCOUNT}
+        issuer.tokens["anothers"] = {"active": True, "email": "other@here.test"}
+        common = [curl, "--silent", "--show-error", "--cacert", str(server.authority), "--mail-from", ACCOUNT]
+        common += ["--mail-rcpt", ACCOUNT, "--upload-file", "-", "--user", ACCOUNT]
+        for mechanism in ("OAUTHBEARER", "XOAUTH2"):
+            for token, expect in (("good-token", 0), ("bad-token", 67), ("anothers", 67)):
+                words = [*common, "--login-options", f"AUTH={mechanism}", "--oauth2-bearer", token]
+                text = f"From: {ACCOUNT}\r\nSubject: {mechanism}.\r\n\r\nx\r\n"
+                url = f"smtps://localhost:{server.tls_port}"
+                done = subprocess.run([*words, url], input=text, capture_output=True, text=True, timeout=PATIENCE_S)
+                assert done.returncode == expect, done.stderr
+        service = server.service
+        assert len(service.events("login.succeeded", account=ACCOUNT)) == 2
+        issuer.answer = 500, b""
+        with server.client() as client:
+            client.ehlo()
+            bearer = base64.b64encode(f"user={ACCOUNT}\x01auth=Bearer good-token\x01\x01".encode()).decode()
+            assert client.docmd("AUTH", f"XOAUTH2 {bearer}")[0] == 454
