@@ -3,6 +3,7 @@
 import os
 import pwd
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -72,7 +73,7 @@ class Auth:
     def _answer(self, frame: Login | Respond, asked: dict[int, bytes]) -> msgspec.Struct:
         if isinstance(frame, Respond):
             return self._known(frame.ticket, frame.response, b"last words")
-        if frame.mechanism == "ASK":
+        if frame.mechanism.startswith("ASK"):
             return Challenge(frame.ticket, b"who?")
         words = (frame.initial or b"").split(b"\0")
         if frame.mechanism == "APOP":
@@ -147,6 +148,8 @@ class Scene:
     pop3: Child
     port: int
     log_file: Path
+    tls_port: int = 0
+    """Of pop3s, where there is TLS."""
     open: list["Client"] = field(default_factory=list)
 
     def home(self, name: str) -> Path:
@@ -164,6 +167,10 @@ class Scene:
         self.open.append(Client(self.port))
         return self.open[-1]
 
+    def tls_client(self, context: ssl.SSLContext) -> "Client":
+        self.open.append(Client(self.tls_port, context))
+        return self.open[-1]
+
     def logged_in(self, name: str = "joe") -> "Client":
         client = self.client()
         assert client.ask(f"USER {name}@box.test").startswith("+OK")
@@ -178,10 +185,18 @@ class Scene:
 class Client:
     """A client that sends what it is told."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
+        if context is not None:
+            self.sock = context.wrap_socket(self.sock, server_hostname="mx.box.test")
         self.file = self.sock.makefile("rb")
         self.greeting = self.line()
+
+    def shake_hands(self, context: ssl.SSLContext) -> None:
+        """Go over to TLS: what was read of it so far is nothing."""
+        self.file.close()
+        self.sock = context.wrap_socket(self.sock, server_hostname="mx.box.test")
+        self.file = self.sock.makefile("rb")
 
     def line(self) -> str:
         """Return the next line; empty at the end of the connection."""
@@ -274,9 +289,13 @@ def playing(folder: Path, *, local: dict[str, Any] | None = None, **changes: Any
         tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         child = Child("local", doors, local_settings(folder, **(local or {})), log)
         stack.callback(child.end)
-        pop3 = Child("pop3", {"pop3 127.0.0.1:0": tcp}, pop3_settings(folder, **changes), log)
+        listeners = {"pop3 127.0.0.1:0": tcp}
+        if changes.get("tls") is not None:
+            listeners["pop3s 127.0.0.1:0"] = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        pop3 = Child("pop3", listeners, pop3_settings(folder, **changes), log)
         stack.callback(pop3.end)
-        scene = Scene(folder, auth, child, pop3, tcp.getsockname()[1], log_file)
+        ports = [sock.getsockname()[1] for sock in listeners.values()]
+        scene = Scene(folder, auth, child, pop3, ports[0], log_file, ports[-1])
         try:
             yield scene
         finally:
