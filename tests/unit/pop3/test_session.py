@@ -263,6 +263,22 @@ def test_a_large_message_is_never_in_memory(scene: Scene) -> None:
     assert client.ask("NOOP") == "+OK Still here"
 
 
+def test_a_large_mailbox_in_little_memory(scene: Scene) -> None:
+    """30,000 messages: some bytes each in the reader, and nothing in `pop3` but a page."""
+    first = scene.deliver("1.a,S=2", b"x\n", "sue")
+    for number in range(2, 30_001):
+        os.link(first, first.with_name(f"{number}.M1P2Q3.a-host-with-a-name.test,S=2"))
+    scene.logged_in("joe").ask("QUIT")
+    (reader,) = children(scene.local.process.pid)
+    before = memory_kib(reader), memory_kib(scene.pop3.process.pid)
+    client = scene.logged_in("sue")
+    assert client.ask("STAT") == "+OK 30000 60000"
+    assert len(client.ask_lines("UIDL")) == 30_000
+    assert client.ask("LIST 30000") == "+OK 30000 2"
+    assert memory_kib(reader) - before[0] < 24 * 1024
+    assert memory_kib(scene.pop3.process.pid) - before[1] < 4 * 1024
+
+
 def test_a_reader_that_dies_ends_its_sessions(scene: Scene) -> None:
     scene.deliver("1.a", b"x\n")
     client = scene.logged_in()

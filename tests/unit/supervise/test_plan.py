@@ -10,6 +10,7 @@ from paperpath.process.settings import (
     AuthSettings,
     GuardSettings,
     LocalSettings,
+    Pop3Settings,
     QueueSettings,
     ReceiveSettings,
     RemoteSettings,
@@ -101,6 +102,24 @@ def test_each_process_is_told_what_a_qmail_host_can_say() -> None:
     assert decoded(plan, "remote", RemoteSettings).timeout_s == 9
     assert decoded(plan, "queue", QueueSettings).bounce_host == "bounce.test"
     assert decoded(plan, "local", LocalSettings).qmail_home == "/q"
+
+
+def test_pop3_is_there_where_mail_is_fetched() -> None:
+    more = '[[listen]]\nservice = "pop3"\naddress = "127.0.0.1:110"\n'
+    assert not {"pop3", "auth"} & {part.role for part in plan_of().parts}
+    plan = plan_of(more + '[pop3]\nsessions = 7\n[auth]\nmechanisms = ["APOP", "PLAIN"]\n')
+    (pop3,) = parts(plan, "pop3")
+    assert pop3.doors == ("pop3 127.0.0.1:110",)
+    assert parts(plan, "local")[0].doors == ("lookup", "workers", "mailboxes")
+    assert "pop3 127.0.0.1:110" not in parts(plan, "receive")[0].doors
+    endpoints = {door.name: door.endpoint for door in plan.doors}
+    assert endpoints["pop3 127.0.0.1:110"] == Tcp("127.0.0.1", 110)
+    assert endpoints["mailboxes"] == Unix("/r/local.mailboxes")
+    settings = decoded(plan, "pop3", Pop3Settings)
+    assert (settings.sessions_most, settings.mechanisms, settings.guard) == (7, ("APOP", "PLAIN"), "/r/guard")
+    assert settings.writable == ()
+    assert decoded(plan, "local", LocalSettings).opener_users == (own_uid(),)
+    assert decoded(plan_of(), "local", LocalSettings).opener_users == ()
 
 
 def test_guard_is_there_where_strangers_can_be() -> None:
