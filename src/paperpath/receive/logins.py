@@ -104,6 +104,11 @@ class ClientLogin:
         if attempt is not None:
             attempt.abandon()
 
+    def forget(self) -> None:
+        """The session begins anew: nobody has logged in.  Wrong passwords are remembered."""
+        self.end()
+        self.account, self._submission = "", None
+
     def _answered(self, answer: LoginAnswer) -> None:
         if isinstance(answer, Challenge):
             self._on_reply(Reply(334, "", (base64.b64encode(answer.data).decode("ascii"),)), "")

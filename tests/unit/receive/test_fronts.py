@@ -172,6 +172,14 @@ async def test_xclient_can_be_used_again_and_keeps_what_it_does_not_name(scene: 
     assert client.closed_line["peer"] == "192.0.2.78"
 
 
+async def test_who_logged_in_before_xclient_has_not(scene: Scene) -> None:
+    client = scene.open("203.0.113.5")
+    client.session._login.account, client.session.relay = "joe", True
+    client.send(b"XCLIENT NAME=x.example\r\nMAIL FROM:<a@c>\r\nRCPT TO:<x@foreign.test>\r\n")
+    assert client.replies()[-1][:3] == "550"
+    assert client.session._login.account == ""
+
+
 async def test_limits_are_those_of_the_client_that_xclient_names(scene: Scene) -> None:
     fronts = [scene.open("203.0.113.5") for _ in range(2)]
     for front in fronts:

@@ -49,6 +49,23 @@ def test_mail_over_starttls(loop: str) -> None:
 
 
 @on_both_loops
+def test_who_logged_in_in_clear_has_not_logged_in_over_tls(loop: str) -> None:
+    async def main() -> None:
+        async with serving(configured=with_tls(relay_networks=())) as server, TlsClient(server.port) as client:
+            await client.replies()
+            session = server.opened[0]
+            session._login.account, session.relay = "joe", True
+            await client.send(b"STARTTLS\r\n")
+            await client.replies()
+            await client.secure(TRUSTING, name="mx.test")
+            await client.send(b"EHLO c\r\nMAIL FROM:<a@c>\r\nRCPT TO:<x@foreign.test>\r\nQUIT\r\n")
+            assert codes(await client.replies(4)) == "250 250 550 221"
+            assert (session._login.account, session.relay) == ("", False)
+
+    run(loop, main())
+
+
+@on_both_loops
 def test_tls_from_the_start(loop: str) -> None:
     async def main() -> None:
         async with serving("submissions") as server, TlsClient(server.port) as client:
