@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from paperpath.cli.aliases import check_aliases
 from paperpath.cli.faults import Fault, TemporaryFault
 from paperpath.cli.findings import Finding, Verdict
 from paperpath.cli.listeners import check_listeners
@@ -31,6 +32,7 @@ def all_checks(config: "Config", file: str, *, with_dns: bool) -> Iterator[Findi
     yield from check_names(config)
     yield from check_folders(config)
     yield from check_accounts(config)
+    yield from check_aliases(config)
     yield from check_space(config.paths.state)
     yield check_clock(file, clock.now())
     yield check_queue(config)

@@ -81,13 +81,13 @@ class Workers:
     async def end(self, grace_s: float) -> None:
         """Wait until all have ended, which they do when `queue` lets them go; kill those that outlast the
         grace."""
-        self._nurse.close()
         if self._living:
             await asyncio.wait([ended for _, ended in self._living.values()], timeout=grace_s)
         for process, _ in list(self._living.values()):
             process.send_signal(signal.SIGKILL)
         if self._living:
             await asyncio.wait([ended for _, ended in self._living.values()])
+        self._nurse.close()
 
     def _log_form(self) -> str:
         return "json" if self._log.as_json else "logfmt"

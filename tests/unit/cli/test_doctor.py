@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from paperpath.base.cdb import build
 from paperpath.cli.checks import check_clock, check_space
 from paperpath.cli.findings import Finding
 from paperpath.wire.control import Numbers
@@ -117,3 +118,27 @@ def test_dns_is_a_notice_only(run: Run, served: Path, monkeypatch: pytest.Monkey
     found = {one["what"]: one for one in json.loads(run("doctor", "--json").output)}
     assert found["dns"]["verdict"] == "notice"
     assert Finding(**found["dns"]).advice
+
+
+def test_aliases(run: Run, served: Path) -> None:
+    file = served / "paperpath.toml"
+    aliases, table = served / "aliases", served / "aliases.cdb"
+    file.write_text(file.read_text().replace("[local]\n", '[local]\naliases = "aliases"\n'))
+
+    def told() -> list[str]:
+        done = run("doctor", "--no-dns", "--json")
+        # Whether this host has a user alias is its own affair.
+        return [
+            f"{one['verdict']}: {one['found']}"
+            for one in json.loads(done.output)
+            if one["what"] == "aliases" and "system user" not in one["found"]
+        ]
+
+    assert told() == [f"bad: there is no {table}: mail for aliases waits"]
+    table.write_bytes(build([(b":staff@", b"&a@x.ex\0")]))
+    assert told() == [f"good: {table}"]
+    aliases.write_text("staff: a@x.ex\n")
+    os.utime(table, (1, 1))
+    assert told() == [f"notice: {aliases} was changed after {table}"]
+    table.write_bytes(b"no table")
+    assert told()[0].startswith(f"bad: {table}: ")
