@@ -21,6 +21,7 @@ from paperpath.receive.service import Service
 from paperpath.receive.sessions import Sessions
 from paperpath.system.clock import now
 from paperpath.telemetry.events import MessageRefused, ProcessBroken, SessionClosed
+from paperpath.wire.guard import Offence
 from paperpath.wire.intake import Accepted
 
 _BUFFERED_MOST_BYTES = 64 * 1024
@@ -32,6 +33,8 @@ _ENVELOPE_RESERVE_BYTES = 8
 _BAD_SENDER = Verdict(words.SENDER_MALFORMED, "the sender cannot be an address")
 _BAD_RECIPIENT = Verdict(words.RECIPIENT_MALFORMED, "the recipient cannot be an address")
 _TOO_LARGE = Verdict(words.TOO_LARGE, "message too big")
+_ENOUGH = Verdict(replies.ENOUGH_MESSAGES, "as many as [limits] allows")
+_TOO_MANY = Verdict(replies.TOO_MANY_MESSAGES, "as many as [limits] allows")
 _GUESSING = Verdict(replies.TOO_MANY_UNKNOWN, "too many recipients that do not exist")
 
 
@@ -109,6 +112,7 @@ class QmtpSession(Paced):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Write the session's one line."""
+        self._forget_timer()
         self._sessions.discard(self)
         self._forget()
         self._machine.close()
@@ -153,9 +157,7 @@ class QmtpSession(Paced):
         self._machine.close()
         self._flush()
         self._transport.close()
-        if (
-            self._against & Against.CHOKED
-        ):  # it does not read what was said last, and would hold the connection open with that
+        if self._against & Against.CHOKED:  # it reads nothing any more, and would hold the connection open with that
             self._transport.abort()
 
     # Events
@@ -191,6 +193,7 @@ class QmtpSession(Paced):
 
     def _hang_up(self, event: Malformed) -> None:
         self._log_refusal(Verdict(words.NOT_UNDERSTOOD, event.reason), None)
+        self._standing.offended(Offence.OTHER_PROTOCOL, event.reason)
         self.end(words.NOT_UNDERSTOOD, event.reason)
 
     def _flush(self) -> None:
@@ -199,6 +202,8 @@ class QmtpSession(Paced):
             self.last_input = self._sessions.time()
             if not self._transport.is_closing():
                 self._transport.write(output)
+                if self._standing.is_stranger:
+                    self._punish(self._refused, self._service.settings.limits.error_delay_s)
 
     def _after_answers(self) -> None:
         """Do what waited while a package was looked at."""
@@ -212,12 +217,24 @@ class QmtpSession(Paced):
     # A package
 
     def _begin(self, package: Package) -> None:
-        common = _TOO_LARGE if package.is_too_large else _BAD_SENDER if not _is_address(package.sender) else None
         self._verdicts = []
+        if self._messages >= self._service.settings.limits.messages_most and self._standing.network:
+            self._log_refusal(_ENOUGH, None)
+            self._part(_ENOUGH, "enough messages")
+            return
+        common = self._refusal(package)
         if common is not None:
             self._log_refusal(common, None)
             self._verdicts = [common] * len(package.recipients)
         self._look(package)
+
+    def _refusal(self, package: Package) -> Verdict | None:
+        """Return why nobody can have this message, whoever they are."""
+        if package.is_too_large:
+            return _TOO_LARGE
+        if not _is_address(package.sender):
+            return _BAD_SENDER
+        return _TOO_MANY if self._standing.is_slowed("messages") else None
 
     def _look(self, package: Package) -> None:
         """Judge recipients one after the other, as far as that needs no waiting."""
@@ -229,7 +246,7 @@ class QmtpSession(Paced):
             asked += 1
         self._is_looking = False
         if self._is_guessing:
-            self._part()
+            self._part(_GUESSING, "unknown recipients")
         elif len(verdicts) == len(recipients):
             self._submit(package)
 
@@ -237,12 +254,13 @@ class QmtpSession(Paced):
     def _is_guessing(self) -> bool:
         return self._judge.is_guessing and not self._relay
 
-    def _part(self) -> None:
-        """End the session of a client that tries names: as in SMTP, nothing of this message is taken."""
-        missing = len(self._machine.package.recipients) - len(self._verdicts) if self._machine.package else 0
-        self._verdicts += [_GUESSING] * missing
-        self._machine.answer(self._answers(_GUESSING))
-        self.end(replies.TOO_MANY_UNKNOWN, "unknown recipients")
+    def _part(self, last: Verdict, result: str) -> None:
+        """Take nothing of this message, as in SMTP, and end the session."""
+        package = self._machine.package
+        assert package is not None
+        self._verdicts += [last] * (len(package.recipients) - len(self._verdicts))
+        self._machine.answer(self._answers(last))
+        self.end(last.reply, result)
 
     def _judge_one(self, package: Package, address: bytes | None) -> None:
         if not address or not _is_address(address):

@@ -9,11 +9,13 @@ import msgspec
 import pytest
 
 from paperpath.base.limits import HOPS_MOST, INLINE_CONTENT_BYTES
+from paperpath.process.settings import SessionLimits
 from paperpath.protocol.netstring import netstring
 from paperpath.receive import gatherer, replies
 from paperpath.receive.qmqp import QmqpSession
 from paperpath.receive.qmtp import QmtpSession
 from paperpath.receive.recipients import UNKNOWN_RECIPIENTS_MOST
+from paperpath.wire.guard import Offence
 from paperpath.wire.intake import NotAccepted
 from tests.qmtp_client import answers, package, string
 from tests.unit.receive.scene import RELAY, SETTINGS, STRANGER, Scene, Transport
@@ -215,6 +217,45 @@ async def test_sessions_are_counted_by_address(scene: Scene) -> None:
     turned_away = Client(scene, STRANGER)
     assert (turned_away.transport.written, turned_away.transport.closed) == (b"", True)
     assert scene.events("session.turned-away")[0]["reason"] == "[receive] sessions_per_address"
+
+
+async def test_an_address_that_brings_too_much_is_put_off(scene: Scene) -> None:
+    scene.guard.slowed.add((STRANGER, "messages"))
+    client = Client(scene, STRANGER)
+    client.send(package(MESSAGE, b"", [JOE, JOE]))
+    assert client.answers() == ["Z(#4.7.0)", "Z(#4.7.0)"]
+    assert not scene.queue.taken and not client.transport.closed
+    scene.guard.slowed = {(STRANGER, "recipients")}
+    client.send(package(MESSAGE, b"", [JOE]))
+    assert client.answers()[0][0] == "Z"
+
+
+async def test_a_session_takes_so_many_messages(scene: Scene) -> None:
+    limits = SessionLimits(messages_most=1, greeting_delay_s=0, error_delay_s=0)
+    scene = Scene(msgspec.structs.replace(SETTINGS, limits=limits))
+    client = Client(scene, STRANGER)
+    client.send(package(MESSAGE, b"", [JOE]) + package(MESSAGE, b"", [JOE, JOE]) + package(MESSAGE, b"", [JOE]))
+    assert client.answers() == ["K", "Z(#4.7.0)", "Z(#4.7.0)"]
+    assert client.transport.closed
+    assert client.leave()["result"] == "enough messages"
+    relay = Client(scene, RELAY)
+    relay.send(package(MESSAGE, b"", [JOE]) * 3)
+    assert relay.answers() == ["K"] * 3
+
+
+async def test_refusals_cost_a_stranger_time(scene: Scene) -> None:
+    limits = SessionLimits(greeting_delay_s=0, error_delay_s=1)
+    scene = Scene(msgspec.structs.replace(SETTINGS, limits=limits))
+    client, relay = Client(scene, STRANGER), Client(scene, RELAY)
+    for one in (client, relay):
+        one.send(package(MESSAGE, b"", [b"no@here.test"] * 5))
+    assert (client.transport.reading, relay.transport.reading) == (False, True)
+    client.leave()  # which takes its timer away
+
+
+async def test_what_is_no_qmtp_counts_against_the_address(scene: Scene) -> None:
+    Client(scene, STRANGER).send(b"GET / HTTP/1.1\r\n")
+    assert (STRANGER, Offence.OTHER_PROTOCOL, "a length that is no number") in scene.guard.heard
 
 
 async def test_reading_pauses_while_a_package_waits(scene: Scene, client: Client) -> None:
