@@ -49,6 +49,8 @@ PACKAGES: Final = {
     "postmulti": "postfix",
     "procmail": "procmail",
     "ps": "procps",
+    "qmqp-sink": "postfix",
+    "qmqp-source": "postfix",
     "s-nail": "s-nail",
     "script": "bsdutils",
     "sendmail": "postfix",

@@ -7,9 +7,10 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 
+from tests.qmtp_client import QmtpClient, package
 from tests.service import PATIENCE_S, Service
 
 _LARGE_BYTES = 200_000
@@ -38,19 +39,24 @@ def number_of(content: bytes) -> int:
     return number
 
 
+Send = Callable[[str, int], None]
+
+
 class Load:
     """Threads that send, one connection a message, every other one pipelined, until told to stop.
 
     A number is used once: what was not acknowledged is not sent again, so it is found once at most.
     """
 
-    def __init__(self, service: Service, recipients: Iterable[str], threads: int = 6) -> None:
+    def __init__(self, service: Service, recipients: Iterable[str], threads: int = 6, send: Send | None = None) -> None:
+        """``send`` is another way to send than SMTP, given a recipient and a number."""
         self.acknowledged: set[int] = set()
         self.failures: list[Exception] = []
         self.serving = threading.Event()
         """Cleared while nobody listens; nothing is sent then."""
         self.serving.set()
         self._service, self._recipients = service, tuple(recipients)
+        self._send = send or self._by_smtp
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._stopping = False
@@ -81,7 +87,7 @@ class Load:
         while not self._stopping:
             number = next(self._numbers)
             try:
-                (_send_pipelined if number % 2 else _send)(self._service.port, self._recipient(number), number)
+                self._send(self._recipient(number), number)
             except (OSError, smtplib.SMTPException) as error:
                 self.failures.append(error)
                 self.serving.wait()
@@ -89,6 +95,9 @@ class Load:
             with self._changed:
                 self.acknowledged.add(number)
                 self._changed.notify_all()
+
+    def _by_smtp(self, recipient: str, number: int) -> None:
+        (_send_pipelined if number % 2 else _send)(self._service.port, recipient, number)
 
     def _recipient(self, number: int) -> str:
         return self._recipients[number % len(self._recipients)]
@@ -108,6 +117,21 @@ def _send_pipelined(port: int, recipient: str, number: int) -> None:
     codes = [int(code) for code in re.findall(rb"(?m)^(\d\d\d) [^\r]*\r\n", replies)]
     if codes[-2:] != [250, 221]:
         raise smtplib.SMTPResponseException(max(codes, default=421), replies)
+
+
+def send_by_qmtp(port: int, recipient: str, number: int) -> None:
+    """One package on a connection of its own.  Raises OSError where it was not taken."""
+    with QmtpClient(("127.0.0.1", port), PATIENCE_S) as client:
+        client.send(package(b"\r" + message(number), b"sender@client.test", [recipient.encode()]))
+        answer = client.answer()
+    if answer[:1] != b"K":
+        raise smtplib.SMTPResponseException(550 if answer[:1] == b"D" else 421, answer)
+
+
+def send_by_lmtp(path: str, recipient: str, number: int) -> None:
+    """One message on a connection of its own to a Unix socket."""
+    with smtplib.LMTP(path, local_hostname="client.test") as client:
+        client.sendmail("sender@client.test", [recipient], message(number))
 
 
 def empty_the_queue(service: Service) -> None:

@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from tests.crash.service_load import Load, check_nothing_lost, empty_the_queue, owned_up
-from tests.service import Service, running_service
+from tests.crash.service_load import Load, check_nothing_lost, empty_the_queue, owned_up, send_by_lmtp, send_by_qmtp
+from tests.service import Service, free_port, running_service
 from tests.sink import Sink, running_sink
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(150)]
@@ -66,6 +66,40 @@ def test_all_killed_at_once_and_started_again() -> None:
             load.stop()
             empty_the_queue(service)
             check_nothing_lost(load, delivered(service, sink), service)
+            service.stop()
+
+
+@pytest.mark.parametrize("spoken", ["qmtp", "lmtp"])
+def test_killed_under_other_services(spoken: str) -> None:
+    """``K`` and LMTP's ``250`` are worth what SMTP's is."""
+    dice = random.Random(spoken)
+    with running_service(accounts=[ALICE, BOB], start=False) as service:
+        port, path = free_port(), str(service.folder / "lmtp")
+        address = f"127.0.0.1:{port}" if spoken == "qmtp" else f"unix:{path}"
+        service.configure({"listen": [{"service": spoken, "address": address}]})
+        service.start()
+
+        def send(recipient: str, number: int) -> None:
+            if spoken == "qmtp":
+                send_by_qmtp(port, recipient, number)
+            else:
+                send_by_lmtp(path, recipient, number)
+
+        with Load(service, (ALICE, BOB), send=send) as load:
+            for _ in range(4):
+                load.wait_for(len(load.acknowledged) + dice.randrange(10, 50))
+                kill_one(service, dice)
+            load.wait_for(len(load.acknowledged) + 30)
+            load.serving.clear()
+            service.kill()
+            service.start()
+            load.serving.set()
+            load.wait_for(len(load.acknowledged) + 30)
+            load.stop()
+            empty_the_queue(service)
+            mailboxes = [path.read_bytes() for name in (ALICE, BOB) for path in service.messages(name)]
+            check_nothing_lost(load, mailboxes, service)
+            assert load.failures, "no kill hit a session: the test is too gentle"
             service.stop()
 
 

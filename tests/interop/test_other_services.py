@@ -114,6 +114,16 @@ def test_qmqp_answers_for_the_whole(doors: Doors) -> None:
     assert delivered.endswith(message)
 
 
+def test_qmqp_from_postfix_s_generator(doors: Doors) -> None:
+    since, count = doors.service.mark(), 50
+    words = ["-s", "5", "-m", str(count), "-l", "1000", "-f", "a@client.test", "-t", ACCOUNT]
+    call = [str(require_peer("qmqp-source")), *words, f"inet:127.0.0.1:{doors.qmqp}"]
+    done = subprocess.run(call, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 0, done.stderr
+    assert len(doors.service.events("message.accepted", since=since, origin="qmqp 127.0.0.1")) == count
+    doors.service.wait_for("delivery.delivered", since=since, recipient=ACCOUNT, count=count)
+
+
 def test_a_host_without_a_queue(doors: Doors, tmp_path: Path) -> None:
     """A mini-qmail: sendmail hands over to qmail-qmqpc, which knows nothing but a list of servers."""
     (tmp_path / "control").mkdir()

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers import require_peer
 from tests.qmtp_client import string
+from tests.service import free_port
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
 ENVELOPE = b"Fa@x.ex\0Tjoe@y.ex\0Tann@y.ex\0\0"
@@ -89,6 +91,19 @@ def test_the_servers_verdict(home: Path, answer: bytes, code: int) -> None:
     server = Server(answer)
     assert run(home, server.port) == code
     assert server.join() == REQUEST
+
+
+@pytest.mark.interop
+def test_postfix_s_sink_takes_it(home: Path) -> None:
+    port = free_port()
+    sink = [str(require_peer("qmqp-sink")), "-c", f"inet:127.0.0.1:{port}", "10"]
+    with subprocess.Popen(sink, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        while (code := run(home, port)) == 73:  # it does not listen yet
+            assert running.poll() is None
+        assert code == 0
+        assert running.stdout.read(1) == b"1"
+        running.terminate()
 
 
 def test_a_server_that_says_nothing(home: Path) -> None:
