@@ -62,7 +62,7 @@ def serve(path: str) -> int:
     async def run() -> int:
         return await Supervisor(path, plan).run()
 
-    return run_loop(run())
+    return run_loop(run(), is_small=True)
 
 
 class Supervisor:

@@ -59,6 +59,7 @@ ALLOWED = {
 }
 
 BANNED = {
+    "_ssl",
     "apsw",
     "click",
     "cryptography",
