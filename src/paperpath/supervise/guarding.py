@@ -56,6 +56,6 @@ def guard_settings(config: Config, uid: Callable[[str], int]) -> GuardSettings:
         first_s=bans.first,
         most_s=bans.most,
         trusted=(*config.relay.networks, *bans.trusted),
-        client_users=tuple({uid(role) for role in ("receive", "pop3", "auth")}),
+        client_users=tuple({uid(role) for role in ("receive", "pop3")}),
         operator_users=tuple({0, own_uid(), uid("admin")}),
     )
