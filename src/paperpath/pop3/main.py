@@ -52,6 +52,7 @@ class Pop3Role:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._sessions.all_ended(), grace_s)
         self._sessions.end_all()
+        self._sessions.log_turned_away(self._log)
         await asyncio.sleep(0)  # the last replies leave, the sessions' lines are written
 
     async def _serve(self, service: Service, name: str, sock: socket.socket) -> asyncio.Server:
@@ -66,4 +67,5 @@ class Pop3Role:
 
     def _sweep(self) -> None:
         self._sessions.end_late()
+        self._sessions.log_turned_away(self._log)
         asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)

@@ -95,12 +95,14 @@ class Session(asyncio.Protocol):
         service = self._service
         self._machine = Pop3Session(self._config())
         self._login = LoggingIn(self, self._machine, service, self._opened)
+        network = service.network_of(self._peer)
         ban = service.guard.banned(self._peer)
-        excess = None if ban else self._sessions.add(self, service.network_of(self._peer))
+        excess = None if ban else self._sessions.add(self, network)
         if ban is not None:
-            self._turn_away(_BANNED, ban)
+            service.guard.turned_away(network)
+            self._turn_away(_BANNED, network, f"banned: {ban}")
         elif excess is not None:
-            self._turn_away(_TOO_MANY, excess)
+            self._turn_away(_TOO_MANY, network, excess)
         elif self._service_name in TLS_FROM_THE_START:
             self._secure(early=b"")
         else:
@@ -198,11 +200,11 @@ class Session(asyncio.Protocol):
             self._transport.abort()
         self.go_on(self._machine.abort(text, reason))
 
-    def _turn_away(self, text: str, reason: str) -> None:
+    def _turn_away(self, text: str, network: str, reason: str) -> None:
+        self._is_over = True  # it has no line of its own
+        self._sessions.turn_away(network, self._peer, reason)
         self._machine.take_output()  # instead of the greeting
-        self._reason = reason
         if self._service_name in TLS_FROM_THE_START:  # it would not understand
-            self.result = "refused"
             self._transport.close()
         else:
             self.end(text, "refused")

@@ -5,6 +5,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
+from paperpath.telemetry.events import MailboxesTurnedAway
+from paperpath.telemetry.log import Log
+
+_KINDS_MOST = 200
+"""Reasons and networks that are told apart in one stretch of the log."""
+
 
 class OpenSession(Protocol):
     """What is asked of a session while it is open."""
@@ -29,6 +35,7 @@ class Sessions:
     """All of them."""
 
     def __init__(self) -> None:
+        self._turned_away: dict[tuple[str, str], tuple[int, str]] = {}
         self.most = self.most_per_network = 0
         self.draining = False
         self.time: Callable[[], float] = asyncio.get_running_loop().time
@@ -50,6 +57,20 @@ class Sessions:
         self._from[network] += 1
         self._none_open.clear()
         return None
+
+    def turn_away(self, network: str, peer: str, reason: str) -> None:
+        """Note one that is none: a flood must not become a flood of lines."""
+        key = network, reason
+        if key not in self._turned_away and len(self._turned_away) >= _KINDS_MOST:
+            key = "many", reason
+        count, _ = self._turned_away.get(key, (0, ""))
+        self._turned_away[key] = count + 1, peer
+
+    def log_turned_away(self, log: Log) -> None:
+        """Write a line for each reason and network, and begin anew."""
+        for (network, reason), (count, peer) in self._turned_away.items():
+            log.emit(MailboxesTurnedAway(network=network, peer=peer, connections=count, reason=reason))
+        self._turned_away.clear()
 
     def discard(self, session: OpenSession) -> None:
         """It ended."""

@@ -295,10 +295,23 @@ class MailboxClosed(Event, frozen=True):
     bytes_out: int
     duration_s: float
     result: str
-    """``quit``, ``closed``, ``timeout``, ``failed logins``, ``refused``, ``stopping``, ``error`` …"""
+    """``quit``, ``closed``, ``timeout``, ``failed logins``, ``stopping``, ``tls-failed``, ``error`` …"""
     reason: str | None = None
     tls: str | None = None
-    """Version of TLS; left out in clear text."""
+    """Version, cipher and bits of its key; left out in clear text."""
+
+
+class MailboxesTurnedAway(Event, frozen=True):
+    """Connections to fetch mail were refused: since the last such line, for this reason and from this network."""
+
+    name: ClassVar[str] = "mailbox.turned-away"
+    level: ClassVar[Level] = "notice"
+    advice: ClassVar[str] = "[pop3] has the numbers of sessions; `paperpath ban` tells of bans, and lifts them."
+    network: str
+    peer: str
+    """The last of them."""
+    connections: int
+    reason: str
 
 
 class MailboxTrouble(Event, frozen=True):

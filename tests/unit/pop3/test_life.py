@@ -28,6 +28,8 @@ def test_limits(folder: Path) -> None:
         scene.pop3.configure(pop3_settings(folder, sessions_most=2))
         assert scene.client().greeting.startswith("-ERR [SYS/TEMP]"), "settings count from now on"
         assert two.ask("NOOP") == "+OK Still here"
+        scene.pop3.drain()
+        wait_for(lambda: "mailbox.turned-away" in scene.log() and "connections=1" in scene.log())
         wait_for(lambda: "too many sessions from its network" in scene.log())
 
 

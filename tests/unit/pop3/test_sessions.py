@@ -55,7 +55,12 @@ class Nobody:
 
     def report(self, *_: Any) -> None: ...
 
-    ban: str | None = None
+    def turned_away(self, network: str) -> None:
+        self.turned.append(network)
+
+    def __init__(self) -> None:
+        self.ban: str | None = None
+        self.turned: list[str] = []
 
 
 class Stage:
@@ -148,6 +153,10 @@ def test_banned(tmp_path: Any) -> None:
         session, transport = stage.begin()
         assert transport.closed and transport.written.startswith(b"-ERR [SYS/PERM]") and len(stage.sessions) == 0
         session.connection_lost(None)
-        assert b"five failed logins" in stage.lines[-1] and b"result=refused" in stage.lines[-1]
+        stage.begin()
+        assert not stage.lines, "a flood must not become a flood of lines"
+        stage.sessions.log_turned_away(stage.service.log)
+        assert b'reason="banned: five failed logins"' in stage.lines[-1] and b"connections=2" in stage.lines[-1]
+        assert stage.nobody.turned == ["192.0.2.1", "192.0.2.1"]
 
     asyncio.run(play())
