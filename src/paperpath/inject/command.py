@@ -61,8 +61,10 @@ def usage(line: str) -> int:
 
 
 def reason(error: OSError) -> str:
-    """Return what an error says, without the file."""
-    return error.strerror or str(error)
+    """Return what an error says in qmail's words, without the file."""
+    from paperpath.base.errno_words import describe  # most programs have nothing to complain about
+
+    return describe(error)
 
 
 def blame(error: OSError, otherwise: str = "message") -> str:

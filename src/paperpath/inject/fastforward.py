@@ -9,7 +9,7 @@ from paperpath.inject.command import PERMANENT, TEMPORARY, Usage, blame, fatal, 
 from paperpath.inject.queueing import enqueue, limit_bytes
 from paperpath.system import helpers, injection
 
-_USAGE = "fastforward [ -nNpPdD ] data.cdb"
+_USAGE = "fastforward [ -nNpP ] data.cdb"
 _DONE_HERE = 99
 _FAILED = {64, 65, 70, 76, 77, 78, 100, 112}
 """Exit codes of programs that fail a message for good."""
@@ -55,8 +55,8 @@ def main(argv: list[str]) -> int:
         return stop.code
     except OSError as error:
         return fatal("fastforward", f"unable to read {blame(error)}", TEMPORARY)
-    except ValueError as error:
-        return fatal("fastforward", f"unable to read {os.fsdecode(words[0])}: {error}", TEMPORARY)
+    except ValueError:
+        return fatal("fastforward", f"unable to read {os.fsdecode(words[0])}: input/output error", TEMPORARY)
     return _DONE_HERE if chosen[b"p"] else 0
 
 

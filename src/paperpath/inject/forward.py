@@ -17,7 +17,9 @@ def main(argv: list[str]) -> int:
     try:
         message = injection.read_to_end(0, limit_bytes())
     except OSError as error:
-        return _complain(f"unable to read message: {error.strerror}", _TEMPORARY)
+        from paperpath.base.errno_words import describe
+
+        return _complain(f"unable to read message: {describe(error)}", _TEMPORARY)
     if message is None:
         return _complain("message exceeds the largest size taken here (#5.3.4)", _PERMANENT)
     outcome = enqueue(line + message, sender, [os.fsencode(word) for word in argv[1:]])

@@ -2,6 +2,7 @@
 
 import os
 
+from paperpath.inject.command import reason
 from paperpath.system import clock, helpers
 
 TYPE_CHECKING = False
@@ -24,7 +25,7 @@ def enter() -> None:
     try:
         os.chdir(folder)
     except OSError as error:
-        raise Fatal(f"unable to chdir to {folder}: {error.strerror}") from None
+        raise Fatal(f"unable to chdir to {folder}: {reason(error)}") from None
 
 
 def clean() -> None:
@@ -50,7 +51,7 @@ def scan(folders: "Sequence[bytes]") -> list[tuple[int, bytes]]:
         try:
             names = os.listdir(folder)
         except OSError as error:
-            raise Fatal(f"unable to scan $MAILDIR/{os.fsdecode(folder)}: {error.strerror}") from None
+            raise Fatal(f"unable to scan $MAILDIR/{os.fsdecode(folder)}: {reason(error)}") from None
         for name in names:
             path = folder + b"/" + name
             try:

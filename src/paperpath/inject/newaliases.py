@@ -15,6 +15,7 @@ _FILE = "/etc/aliases"
 _MODE = 0o644
 _ADDRESS_MOST_BYTES = 800
 _OWNER = b"owner-"
+_PATHS, _BINARY = (b".", b"/"), b".bin\0"
 _PHRASE = frozenset((COMMENT, ATOM, QUOTE, "@", "."))
 
 
@@ -54,7 +55,7 @@ def main(argv: list[str]) -> int:
             text = stream.read()
         write_file_durably(f"{file}.cdb", build(records(text, Defaults(*defaults()))), _MODE)
     except OSError as error:
-        return fatal("newaliases", blame(error, file), TEMPORARY)
+        return fatal("newaliases", f"unable to read {blame(error, file)}", TEMPORARY)
     except ValueError as error:
         return fatal("newaliases", str(error), TEMPORARY)
     return 0
@@ -85,11 +86,14 @@ def read_members(text: bytes, completion: Defaults) -> "Iterator[bytes]":
         if not line.strip() or line.startswith(b"#"):
             continue
         reader = _read(line, completion)
-        if any(command.startswith(b"!") for command in reader.commands):
-            raise BadAliases("programs are not permitted in :include: files")
+        for command in reader.commands:
+            if command.startswith(b"!"):
+                program = command[1:-1].decode("utf-8", "replace")
+                raise BadAliases(f"program delivery |{program} not supported")
+            # A list that is included here is named as it is, one that is included by an alias as what was made of it.
+            yield command.removesuffix(_BINARY) + b"\0" if command[:1] in _PATHS else command
         if reader.target:
             yield b"&" + completion.complete(reader.target) + b"\0"
-        yield from reversed(reader.commands)
 
 
 def _read(line: bytes, completion: Defaults) -> "_Line":
@@ -102,7 +106,7 @@ def _read(line: bytes, completion: Defaults) -> "_Line":
 
 
 def _unparsable(line: bytes) -> BadAliases:
-    return BadAliases(f"unable to parse this line: {line.decode('utf-8', 'replace')}")
+    return BadAliases(f"unable to parse this line: {line.decode('utf-8', 'replace')}\n")
 
 
 def _lines(text: bytes) -> "Iterator[bytes]":
@@ -174,8 +178,8 @@ class _Line:
         path = unquote(self._address[::-1])
         self._address = []
         if not path or b"\0" in path:
-            raise BadAliases("an :include: needs the name of a file")
-        self.commands.append((path if path[:1] in {b".", b"/"} else b"./" + path) + b".bin\0")
+            raise BadAliases("empty :include: filenames not permitted")
+        self.commands.append((path if path[:1] in _PATHS else b"./" + path) + _BINARY)
 
     def _flush(self) -> None:
         """Take the address that was read; the one before it was not the alias, then, and becomes a command."""

@@ -18,7 +18,7 @@ def main(argv: list[str]) -> int:
         members = read_members(text, Defaults(*defaults()))
         write_file_durably(f"{argv[1]}.bin", b"".join(members), _MODE)
     except OSError as error:
-        return fatal("newinclude", blame(error, argv[1]), TEMPORARY)
+        return fatal("newinclude", f"unable to read {blame(error, argv[1])}", TEMPORARY)
     except ValueError as error:
         return fatal("newinclude", str(error), TEMPORARY)
     return 0

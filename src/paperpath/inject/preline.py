@@ -2,7 +2,7 @@
 
 import os
 
-from paperpath.inject.command import TEMPORARY, Usage, fatal, options, usage
+from paperpath.inject.command import TEMPORARY, Usage, fatal, options, reason, usage
 from paperpath.system import helpers, injection
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
     try:
         status = run(words, lines, "preline")
     except OSError as error:
-        return fatal("preline", f"unable to copy input: {error.strerror}", TEMPORARY)
+        return fatal("preline", f"unable to copy input: {reason(error)}", TEMPORARY)
     return status if status >= 0 else fatal("preline", "child crashed", TEMPORARY)
 
 

@@ -11,7 +11,7 @@ def main(_argv: list[str]) -> int:
     try:
         entries = (injection.read_to_end(0, _LIST_MOST_BYTES) or b"").split(b"\0")
         if entries.pop() or any(not entry.startswith((b"&", b".", b"/")) for entry in entries):
-            return fatal("printmaillist", "this is no binary list", PERMANENT)
+            return fatal("printmaillist", "bad mailing list format", PERMANENT)
         injection.write_all(1, b"".join([entry + b"\n" for entry in entries]))
     except OSError as error:
         return fatal("printmaillist", f"unable to read input: {reason(error)}", TEMPORARY)

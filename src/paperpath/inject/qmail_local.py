@@ -16,6 +16,7 @@ from paperpath.delivery.errand import Errand, Message, Refused
 from paperpath.delivery.forwarding import Follow
 from paperpath.delivery.maildir import process_names
 from paperpath.delivery.plan import Plan, plan_unchecked
+from paperpath.inject.command import reason
 from paperpath.inject.queueing import enqueue
 from paperpath.system.clock import now
 from paperpath.system.files import read_all
@@ -123,7 +124,7 @@ def _enter(home: str, *, may_be_edited: bool) -> None:
     try:
         check_home(home, may_be_edited=may_be_edited)
     except OSError as error:
-        raise Refused(Deferred(f"Unable to switch to {home}: {error.strerror}.", code="3.0")) from None
+        raise Refused(Deferred(f"Unable to switch to {home}: {reason(error)}.", code="3.0")) from None
 
 
 def _end(outcome: Outcome, *, forwarded: bool = False) -> int:

@@ -5,6 +5,8 @@ A host that has moved may still have one, and qmail-send's programs work on it.
 
 import os
 
+from paperpath.inject.command import reason
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +36,7 @@ def listing(home: str) -> "Iterator[str]":
             try:
                 yield "".join(_message(folder, name))
             except OSError as error:
-                yield f"warning: trouble with #{name}: {error.strerror}\n"
+                yield f"warning: trouble with #{name}: {reason(error)}\n"
 
 
 def _names(folder: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 
+from paperpath.inject.command import reason
 from paperpath.system import helpers
 
 TYPE_CHECKING = False
@@ -58,7 +59,7 @@ class Peer:
         try:
             helpers.write_within(7, data, WRITE_S)
         except OSError as error:
-            raise Broken(f"network write error: {error.strerror or 'timed out'}") from None
+            raise Broken(f"network write error: {reason(error) or 'timed out'}") from None
 
     def line(self) -> bytes:
         """Return the next line without its end.  Raises Broken."""
@@ -88,7 +89,7 @@ class Peer:
         try:
             data = helpers.read_within(6, _READ_BYTES, self._read_s)
         except OSError as error:
-            raise Broken(f"network read error: {error.strerror or 'timed out'}") from None
+            raise Broken(f"network read error: {reason(error) or 'timed out'}") from None
         if not data:
             raise Broken("network read error: end of file")
         self._input += data

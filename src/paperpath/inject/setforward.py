@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
             return fatal("setforward", "the source is too large", PERMANENT)
         write_file_durably(argv[1], build(records(source)), _MODE)
     except OSError as error:
-        return fatal("setforward", f"unable to make {argv[1]}: {reason(error)}", TEMPORARY)
+        return fatal("setforward", f"unable to move {argv[2]} to {argv[1]}: {reason(error)}", TEMPORARY)
     except ValueError as error:
         return fatal("setforward", str(error), PERMANENT)
     return 0

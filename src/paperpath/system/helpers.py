@@ -41,7 +41,9 @@ def become(words: list[bytes]) -> int:
 def become_or_say(words: list[bytes], name: str, complaint: str = "unable to run {0}: {1}") -> int:
     """Likewise, and where that cannot be, say so as the program ``name``; {0} is the other program, {1} the reason."""
     failure = try_to_become(words)
-    text = complaint.format(os.fsdecode(words[0]), os.strerror(failure))
+    from paperpath.base import errno_words
+
+    text = complaint.format(os.fsdecode(words[0]), errno_words.words(failure))
     _write(2, os.fsencode(f"{name}: fatal: {text}\n"))
     return CANNOT if failure in _GONE_FOR_GOOD else TEMPORARY
 

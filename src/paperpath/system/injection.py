@@ -308,7 +308,9 @@ def run_with_input(words: list[bytes], feed: "Callable[[int], None]", name: str)
             _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
             os.execvp(words[0], words)  # noqa: S606
         except OSError as error:
-            write_all(2, os.fsencode(f"{name}: fatal: unable to run {os.fsdecode(words[0])}: {error.strerror}\n"))
+            from paperpath.base.errno_words import describe
+
+            write_all(2, os.fsencode(f"{name}: fatal: unable to run {os.fsdecode(words[0])}: {describe(error)}\n"))
         finally:
             os._exit(111)
     os.close(reader)

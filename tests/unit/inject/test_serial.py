@@ -88,7 +88,7 @@ def test_a_host_that_cannot_be_reached_refuses_nothing(tmp_path: Path) -> None:
         env={"PAPERPATH_QMAIL_HOME": str(tmp_path), "PATH": os.defpath},
         capture_output=True,
     )
-    assert done.stderr.startswith(b"maildirsmtp: fatal: unable to connect to 127.0.0.78: Connection refused\n")
+    assert done.stderr.startswith(b"maildirsmtp: fatal: unable to connect to 127.0.0.78: connection refused\n")
     assert done.stderr.endswith(b"\nmaildirserial: fatal: making no progress, giving up\n")
     assert done.returncode == 111
     assert message.exists()
