@@ -159,7 +159,7 @@ class Desk:
                 peer=login.peer,
                 user=show(attempt.exchange.name.encode()),
                 mechanism=login.mechanism,
-                temporary=temporary,
+                temporary=int(temporary),
                 reason=reason,
                 duration_s=monotonic() - attempt.began,
             )

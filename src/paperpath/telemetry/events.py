@@ -274,7 +274,8 @@ class LoginFailed(Event, frozen=True):
     user: str
     """As the client said it; empty where it did not come that far."""
     mechanism: str
-    temporary: bool
+    temporary: int
+    """1 where whoever knows could not be asked, else 0."""
     reason: str
     duration_s: float
 
