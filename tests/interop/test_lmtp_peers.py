@@ -10,6 +10,8 @@ import pytest
 
 from tests.interop.dovecot import Dovecot, running_dovecot
 from tests.interop.postfix import running_postfix
+from tests.interop.private_host import private_host
+from tests.interop.test_separate_users import SystemService
 from tests.peers import require_peer
 from tests.service import ACCOUNT, PATIENCE_S, Service, free_port, running_service
 
@@ -93,6 +95,26 @@ def test_a_socket_that_is_not_there_is_temporary(scene: Scene) -> None:
     service.send(ACCOUNT, ["x@away.test"], "Subject: x\n\nx\n")
     line = service.wait_for("delivery.deferred", recipient="x@away.test")
     assert line["status"] == "4.4.1"
+
+
+def test_with_users_of_their_own(scene: Scene) -> None:
+    """Under separate users and confined: to a Unix socket of Dovecot's, and from a Unix socket of ours."""
+    with private_host() as host:
+        service = SystemService(host)
+        listen = [
+            {"service": "smtp", "address": f"127.0.0.1:{service.port}"},
+            {"service": "lmtp", "address": "unix:/run/lmtp"},
+        ]
+        service.configure({"listen": listen, "routes": {"unix.test": f"lmtp:unix:{scene.dovecot.socket}"}})
+        service.start()
+        try:
+            with smtplib.LMTP(str(host.root / "run/lmtp"), local_hostname="client.test") as client:
+                client.sendmail("a@client.test", ["bob@unix.test"], "Subject: both ways\n\nx\n")
+            service.wait_for("delivery.delivered", recipient="bob@unix.test")
+            assert service.events("message.accepted", origin="lmtp local uid 0")
+            service.check_log()
+        finally:
+            service.kill()
 
 
 def test_from_dovecot(scene: Scene) -> None:
