@@ -288,7 +288,7 @@ class SmtpClient:
         # RFC 1870 6.2: the declared size may be an estimate; line ends grow on the wire and are not counted here.
         size = b" SIZE=%d" % transaction.size if offered.size else b""
         body = b" BODY=8BITMIME" if offered.eight_bit and transaction.eight_bit else b""
-        more = mail_parameters(transaction, offered, secure=self._secure)
+        more = mail_parameters(transaction, offered, secure=self._secure) if termed else b""
         self._mail = b"MAIL FROM:<%b>%b%b%b%b\r\n" % (sender, size, body, b" SMTPUTF8" if utf8 else b"", more)
         return None
 
@@ -300,9 +300,10 @@ class SmtpClient:
 
     def _obstacle(self, transaction: Transaction, *, utf8: bool) -> Failed | None:
         offered = self._capabilities
-        found = obstacle(transaction, offered, secure=self._secure)
-        if found is not None:
-            return Failed(found[0], self.host, found[1])
+        if transaction.terms is not None:
+            found = obstacle(transaction, transaction.terms, offered, secure=self._secure)
+            if found is not None:
+                return Failed(found[0], self.host, found[1])
         if utf8 and not offered.smtputf8:
             return Failed("the server does not take internationalized mail", self.host, _NOT_ASCII)
         if 0 < offered.size_most < transaction.size:
@@ -311,8 +312,10 @@ class SmtpClient:
         return None
 
     def _start_round(self) -> None:
-        assert self._transaction is not None
-        self._round, self._again = one_round(self._round, self._transaction.recipients, self._capabilities)
+        offered = self._capabilities
+        if offered.recipients_most or offered.recipient_domains_most:
+            assert self._transaction is not None
+            self._round, self._again = one_round(self._round, self._transaction.recipients, offered)
         self._accepted = []
         self._decided = 0
         self._rcpt_at = 0

@@ -87,7 +87,7 @@ class Transaction(msgspec.Struct, frozen=True, gc=False):
     terms: MessageTerms | None = None
     """What the sender asked for."""
     recipient_terms: tuple[RecipientTerms | None, ...] = ()
-    """The same for recipients, in their order, or empty."""
+    """The same for recipients, in their order; empty where nobody asks for anything."""
     left_s: int = 0
     """How many seconds are left to deliver it by (RFC 2852)."""
 

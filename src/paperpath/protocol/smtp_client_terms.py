@@ -22,19 +22,18 @@ _LIMITS = {
 
 def is_termed(transaction: Transaction) -> bool:
     """Tell whether anybody asked for anything."""
-    return transaction.terms is not None or any(terms is not None for terms in transaction.recipient_terms)
+    return transaction.terms is not None or transaction.recipient_terms != ()
 
 
-def obstacle(transaction: Transaction, offered: Capabilities, *, secure: bool) -> tuple[str, str] | None:
+def obstacle(
+    transaction: Transaction, terms: MessageTerms, offered: Capabilities, *, secure: bool
+) -> tuple[str, str] | None:
     """Return why the message may not go to this server, and the detail of the status; None where it may.
 
     RFC 8689 4.2.1: what must travel under TLS goes to nobody who would send it on without; a report is the exception
     (section 5), as it would be lost.  RFC 2852 4.1.4.1: what is to be returned after a time goes to nobody who does
     not know that, or wants longer.
     """
-    terms = transaction.terms
-    if terms is None:
-        return None
     if terms.require_tls and transaction.sender:
         if not secure:
             return "the message must travel under TLS, and the server offers none", _TLS_WANTED

@@ -136,8 +136,10 @@ def parse_mail(
         if isinstance(fields, Refusal):
             return fields
         fields.pop("auth", None)
-        asked = {name: fields.pop(name) for name in _ASKED & fields.keys()}
-        given = SenderGiven(address, asked=parameters.Asked(**asked) if asked else None, **fields)
+        if not _ASKED.isdisjoint(fields):
+            asked = {name: fields.pop(name) for name in _ASKED & fields.keys()}
+            fields["asked"] = parameters.Asked(**asked)
+        given = SenderGiven(address, **fields)
     if address and not _is_address(address):
         return SENDER_BAD
     if not address.isascii() and (refusal := _judge_international(address, given.smtputf8, SENDER_BAD)):

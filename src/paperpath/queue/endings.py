@@ -43,9 +43,15 @@ class Settlement(msgspec.Struct, frozen=True):
     @property
     def reports(self) -> tuple[tuple[Ending, ...], ...]:
         """All that is to be told, in a report each: failures, delays, successes."""
-        delays = tuple(ending for ending in self.endings if ending.action == "delayed")
-        successes = tuple(ending for ending in self.endings if ending.action not in ("", "delayed"))
-        return tuple(endings for endings in (self.failures, delays, successes) if endings)
+        failures: list[Ending] = []
+        delays: list[Ending] = []
+        successes: list[Ending] = []
+        for ending in self.endings:
+            if ending.action:
+                (delays if ending.action == "delayed" else successes).append(ending)
+            elif isinstance(ending.outcome, Failed) and not ending.is_withheld:
+                failures.append(ending)
+        return tuple(tuple(endings) for endings in (failures, delays, successes) if endings)
 
     @property
     def defers(self) -> tuple[Defer, ...]:

@@ -30,7 +30,12 @@ such as greylisting or a restart, takes so long, and a working day is left to do
 
 def is_termed(work: Work) -> bool:
     """Tell whether anybody asked for anything; if not, there is nothing to do here."""
-    return work.consignment.terms is not None or any(recipient.terms is not None for recipient in work.recipients)
+    if work.consignment.terms is not None:
+        return True
+    for recipient in work.recipients:  # noqa: SIM110 - half the price of a generator, for every job
+        if recipient.terms is not None:
+            return True
+    return False
 
 
 def with_notice(work: Work, ending: Ending, now: int) -> Ending:
