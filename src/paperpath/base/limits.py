@@ -43,7 +43,7 @@ RECIPIENTS_MOST = 100_000
 """Recipients of one message from a trusted network; one frame carries them all."""
 
 ENVELOPE_MOST_BYTES = 16 * 1024 * 1024
-"""All recipient addresses of one message together."""
+"""All recipient addresses of one message together, with what they are to be called in reports (ORCPT)."""
 
 FRAME_MOST_BYTES = 32 * 1024 * 1024
 

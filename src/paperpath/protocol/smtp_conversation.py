@@ -54,6 +54,7 @@ class Conversation(ABC):
     __slots__ = (
         "_at",
         "_buffer",
+        "_envelope_bytes",
         "_events",
         "_faults",
         "_line_most",
@@ -220,6 +221,7 @@ class Conversation(ABC):
         self.asked: Asked | None = None
         """What MAIL asked for beside the delivery."""
         self.recipients: list[bytes] = []
+        self._envelope_bytes = 0
         self.recipient_terms: dict[int, RecipientTerms] = {}
         """What RCPT asked for, by the place in ``recipients``; most ask for nothing."""
         self.smtputf8 = False

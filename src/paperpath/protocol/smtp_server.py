@@ -22,7 +22,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Final
 
-from paperpath.base.limits import DOMAIN_BYTES
+from paperpath.base.limits import DOMAIN_BYTES, ENVELOPE_MOST_BYTES
 from paperpath.base.reply import Reply
 from paperpath.protocol import smtp_auth
 from paperpath.protocol.smtp_commands import parse_bdat, parse_mail, parse_rcpt
@@ -317,7 +317,9 @@ class ServerSession(Conversation):
         given = parse_rcpt(argument, self.smtputf8)
         if isinstance(given, Refusal):
             self._refuse(given)
-        elif len(self.recipients) >= self.config.recipients_most:
+        elif len(self.recipients) >= self.config.recipients_most or (
+            self._envelope_bytes + _bytes_of(given) > ENVELOPE_MOST_BYTES
+        ):
             self._refuse(TOO_MANY_RECIPIENTS)
         else:
             self._ask(given)
@@ -327,6 +329,7 @@ class ServerSession(Conversation):
         if reply.is_positive:
             self._faults = self._pointless = 0
             self.state = _RCPT
+            self._envelope_bytes += _bytes_of(given)
             if given.terms is not None:
                 self.recipient_terms[len(self.recipients)] = given.terms
             self.recipients.append(given.address)
@@ -473,6 +476,11 @@ class ServerSession(Conversation):
             assert refusal is not None
             self.state = _IDLE
             self._output.append(refusal.encode() * self._owed)
+
+
+def _bytes_of(given: RecipientGiven) -> int:
+    """Return what a recipient takes of the envelope."""
+    return len(given.address) if given.terms is None else len(given.address) + len(given.terms.original)
 
 
 _Step = Callable[[ServerSession, bytes], None]

@@ -10,7 +10,7 @@ import os
 import socket
 
 from paperpath.base.ids import show_id
-from paperpath.base.limits import INLINE_CONTENT_BYTES
+from paperpath.base.limits import ENVELOPE_MOST_BYTES, INLINE_CONTENT_BYTES
 from paperpath.base.terms import check_message_terms, check_recipient_terms
 from paperpath.base.text import one_line
 from paperpath.queue.contents import Contents
@@ -34,6 +34,9 @@ def check(submit: Submit) -> None:
         if not 0 <= number < len(submit.recipients):
             raise ValueError("terms of nobody")
         check_recipient_terms(terms)
+    originals = sum(len(terms.original) for terms in submit.recipient_terms.values())
+    if originals > ENVELOPE_MOST_BYTES:
+        raise ValueError("envelope too large")
     if submit.attached != (submit.size > INLINE_CONTENT_BYTES) or (
         len(submit.content) != (0 if submit.attached else submit.size)
     ):

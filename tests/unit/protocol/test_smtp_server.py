@@ -3,6 +3,7 @@
 import pytest
 
 from paperpath.base.reply import Reply, reply
+from paperpath.protocol import smtp_server
 from paperpath.protocol.smtp_refusals import BARE_LINE_END, TOO_BIG
 from paperpath.protocol.smtp_server import (
     R354_START_INPUT,
@@ -20,6 +21,7 @@ from paperpath.protocol.smtp_server import (
     TlsBegins,
     TransactionDropped,
 )
+from tests.transcripts.smtp_shell import Shell
 
 CONFIG = ServerConfig(b"mx.test", 1000, 3, starttls=True, xclient=True)
 PLAIN = ServerConfig(b"mx.test", 1000, 3)
@@ -359,3 +361,18 @@ def test_extensions_can_be_added() -> None:
         b"250-CHUNKING\r\n250-DSN\r\n250-LIMITS RCPTMAX=1\r\n250 STARTTLS\r\n"
     )
     assert ServerConfig(b"mx.test", 5, 1, ()).ehlo_reply == b"250 mx.test\r\n"
+
+
+def test_an_envelope_is_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the frame that carries it always can: addresses, and what they are to be called in reports."""
+    monkeypatch.setattr(smtp_server, "ENVELOPE_MOST_BYTES", 1000)
+    shell = Shell(ServerSession(ServerConfig(b"mx.test", 1000, 100_000)))
+    shell.feed(b"MAIL FROM:<a@c>\r\n" + b"RCPT TO:<b@h> ORCPT=rfc822;%b\r\n" % (b"x" * 480) * 3)
+    taken, refused = b"250 2.1.5 Recipient OK", b"452 4.5.3 Too many recipients"
+    assert shell.output.split(b"\r\n")[-4:-1] == [taken, taken, refused]
+    shell.output = b""
+    shell.feed(b"RCPT TO:<b@h> ORCPT=rfc822;%b\r\nRCPT TO:<%b>\r\n" % (b"x" * 8, b"x" * 9))
+    assert shell.output.split(b"\r\n")[:-1] == [taken, refused]
+    shell.output = b""
+    shell.feed(b"RSET\r\nMAIL FROM:<a@c>\r\nRCPT TO:<b@h>\r\n")
+    assert shell.output.endswith(b"250 2.1.5 Recipient OK\r\n")
