@@ -126,7 +126,8 @@ class Connection(Paced):
 
     def _kind(self) -> Kind:
         name = self._service_name
-        return Kind(self.relay, name == "lmtp", self._xclient, login=name in LOGIN_SERVICES, here=is_here(self._peer))
+        login = name in LOGIN_SERVICES
+        return Kind(self.relay, name == "lmtp", self._xclient, login, here=login and is_here(self._peer))
 
     def _turn_away(self, last: Reply) -> None:
         self._machine.take_output()  # instead of the greeting

@@ -5,6 +5,7 @@ The client is told one sentence for every wrong password, whatever the reason; t
 
 import base64
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from paperpath.base.networks import parse_address
@@ -38,6 +39,7 @@ OnReply = Callable[[Reply, str], None]
 """The reply, and for a refusal the reason for the log."""
 
 
+@lru_cache(maxsize=1000)
 def is_here(peer: str) -> bool:
     """Tell whether a client is a program of this host."""
     try:
