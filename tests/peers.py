@@ -20,6 +20,16 @@ import pytest
 # Command -> Debian package. The packages are listed again, with the reason for each, in .ci/packages; a test
 # compares the two.
 PACKAGES: Final = {
+    "/usr/bin/fastforward": "fastforward",
+    "/usr/bin/printforward": "fastforward",
+    "/usr/bin/printmaillist": "fastforward",
+    "/usr/bin/rblsmtpd": "ucspi-tcp",
+    "/usr/bin/setforward": "fastforward",
+    "/usr/bin/setlock": "daemontools",
+    "/usr/bin/setmaillist": "fastforward",
+    "/usr/bin/tcprules": "ucspi-tcp",
+    "/usr/bin/tcprulescheck": "ucspi-tcp",
+    "tcpserver": "ucspi-tcp",
     "/usr/lib/dovecot/dovecot-lda": "dovecot-core",
     "/usr/lib/dovecot/imap": "dovecot-imapd",
     "cdb": "tinycdb",
