@@ -124,27 +124,34 @@ def test_qmqp_from_postfix_s_generator(doors: Doors) -> None:
     doors.service.wait_for("delivery.delivered", since=since, recipient=ACCOUNT, count=count)
 
 
-def test_a_host_without_a_queue(doors: Doors, tmp_path: Path) -> None:
-    """A mini-qmail: sendmail hands over to qmail-qmqpc, which knows nothing but a list of servers."""
+@pytest.mark.parametrize("named", [True, False])
+def test_a_host_without_a_queue(doors: Doors, tmp_path: Path, named: bool) -> None:
+    """A mini-qmail: sendmail hands over to qmail-qmqpc, which knows but a list of servers; or does it itself."""
     (tmp_path / "control").mkdir()
     (tmp_path / "control" / "qmqpservers").write_text("127.0.0.1\n")
     doors.service.run("programs", str(tmp_path / "bin"), config=False)
-    program = tmp_path / "bin" / "qmail-qmqpc"
-    standard = "from paperpath.inject.qmail_qmqpc import main\n"
-    text = program.read_text()
-    assert standard in text
-    program.write_text(
-        text.replace(standard, f"{standard}from paperpath.inject import qmail_qmqpc\nqmail_qmqpc.PORT = {doors.qmqp}\n")
-    )
+    for name in ("qmail-qmqpc", "sendmail"):
+        program = tmp_path / "bin" / name
+        lines = program.read_text().splitlines(keepends=True)
+        more = f"from paperpath.inject import qmail_qmqpc\nqmail_qmqpc.PORT = {doors.qmqp}\n"
+        program.write_text("".join([*lines[:-1], more, lines[-1]]))
+    word = f"mini{named}"
+    environment = {
+        "PAPERPATH_QMAIL_HOME": str(tmp_path),
+        "PATH": os.defpath,
+        "PAPERPATH_CONFIG": str(tmp_path / "none"),
+    }
+    if named:
+        environment["QMAILQUEUE"] = str(tmp_path / "bin" / "qmail-qmqpc")
     done = subprocess.run(
         [tmp_path / "bin" / "sendmail", "-f", "someone@mini.test", ACCOUNT],
-        input=b"Subject: mini1\n\nx\n",
-        env={"QMAILQUEUE": str(program), "PAPERPATH_QMAIL_HOME": str(tmp_path), "PATH": os.defpath},
+        input=f"Subject: {word}\n\nx\n".encode(),
+        env=environment,
         capture_output=True,
     )
     assert done.returncode == 0, done.stderr
-    doors.service.wait_until(lambda: _has(doors.service, ACCOUNT, "mini1"), "mini1")
-    assert doors.service.message(ACCOUNT, "mini1").startswith(b"Return-Path: <someone@mini.test>\n")
+    doors.service.wait_until(lambda: _has(doors.service, ACCOUNT, word), word)
+    assert doors.service.message(ACCOUNT, word).startswith(b"Return-Path: <someone@mini.test>\n")
 
 
 def test_a_host_that_hands_on_by_qmtp(doors: Doors) -> None:

@@ -12,6 +12,10 @@ from paperpath.inject.command import qmail_home
 from paperpath.protocol.netstring import netstring
 from paperpath.system import injection
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 PORT = 628
 _CONNECT_S, _STEP_S = 10.0, 60.0
 _MOST_BYTES = 200_000_000
@@ -23,14 +27,10 @@ _VERDICTS = {b"K": queueing.QUEUED, b"Z": queueing.NOT_NOW, b"D": queueing.REFUS
 
 def main(_argv: list[str]) -> int:
     """Hand over one message; return qmail-queue's exit code."""
-    injection.ignore_broken_pipes()
     home = qmail_home()
     if not os.path.isdir(home):
         return NO_HOME
-    try:
-        servers = Control(home).read_list("qmqpservers")
-    except OSError:
-        servers = None
+    servers = _servers(home)
     if servers is None:
         return queueing.NO_CONFIGURATION
     try:
@@ -43,7 +43,21 @@ def main(_argv: list[str]) -> int:
     addresses = _addresses(envelope)
     if isinstance(addresses, int):
         return addresses
-    return _deliver(servers, netstring(b"".join([netstring(message), *map(netstring, addresses)])))
+    return _deliver(servers, message, addresses)
+
+
+def hand_over(message: bytes, sender: bytes, recipients: "Sequence[bytes]") -> int:
+    """Do the same for a program that has the message already."""
+    servers = _servers(qmail_home())
+    return queueing.NO_CONFIGURATION if servers is None else _deliver(servers, message, [sender, *recipients])
+
+
+def _servers(home: str) -> list[bytes] | None:
+    """Return the entries of the list, None where it is missing or cannot be read."""
+    try:
+        return Control(home).read_list("qmqpservers")
+    except OSError:
+        return None
 
 
 def _addresses(envelope: bytes) -> list[bytes] | int:
@@ -63,7 +77,9 @@ def _addresses(envelope: bytes) -> list[bytes] | int:
     return queueing.READ_ERROR
 
 
-def _deliver(servers: list[bytes], request: bytes) -> int:
+def _deliver(servers: list[bytes], message: bytes, addresses: list[bytes]) -> int:
+    injection.ignore_broken_pipes()
+    request = netstring(b"".join([netstring(message), *map(netstring, addresses)]))
     code = queueing.NO_CONFIGURATION
     for server in servers:
         address = _ip(server)

@@ -1,5 +1,7 @@
 """Handing a message to the queue, for every injecting program: by the server, by its drop folder, or by QMAILQUEUE.
 
+On a host that has no server of its own, another's gets it by QMQP, and answers for it.
+
 A message is accepted when it is durable in the queue, or in the drop folder of a server that is stopped.  What came of
 it is an exit code of qmail-queue (qmail-interfaces 9), and the text that callers of qmail-queue make of the code.
 """
@@ -158,6 +160,8 @@ def submit(message: "bytes | memoryview", sender: bytes, recipients: "Sequence[b
 
     ``asked`` is what the sender asks for beside the delivery: parameters as MAIL takes them, NUL, and parameters as
     RCPT takes them, for all recipients.  It goes behind the sender and a NUL, where no address has anything.
+
+    A host without a configuration has no server; if its ``control/qmqpservers`` names others, they get it.
     """
     wanted = [recipient for recipient in recipients if recipient]
     if any(len(address) > ADDRESS_MOST_BYTES for address in (sender, *wanted)):
@@ -165,7 +169,9 @@ def submit(message: "bytes | memoryview", sender: bytes, recipients: "Sequence[b
     try:
         places = find_places()
     except NoConfiguration:
-        return Outcome(NO_CONFIGURATION)
+        from paperpath.inject import qmail_qmqpc
+
+        return Outcome(qmail_qmqpc.hand_over(bytes(message), sender, wanted))
     if len(message) > places.size_most_bytes:
         return Outcome(REFUSED, "Dmessage exceeds the largest size taken here (#5.3.4)")
     origin = sender + b"\0" + asked if asked else sender
