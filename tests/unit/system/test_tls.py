@@ -133,6 +133,14 @@ def test_no_cipher_without_forward_secrecy_and_none_with_sha1(cipher: str) -> No
         Link(ServerTls(settings(MX.pair())), client, None)
 
 
+def test_all_ciphers_are_those_that_were_chosen() -> None:
+    names = [cipher["name"] for cipher in ServerTls(settings(MX.pair())).context.get_ciphers()]
+    old = [name for name in names if not name.startswith("TLS_")]
+    assert names and old and all(name.startswith("ECDHE-") for name in old)
+    weaker = [not name.endswith(("GCM-SHA256", "GCM-SHA384", "POLY1305")) for name in old]
+    assert weaker == sorted(weaker) and any(weaker)  # what has no authentication of its own comes last
+
+
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
 def test_any_client_certificate_is_taken_and_known_by_its_fingerprint_when_resumed_too(
     version: str, tmp_path: Path
