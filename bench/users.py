@@ -58,7 +58,7 @@ def _remove(names: tuple[str, ...]) -> None:
     there = {entry.pw_name for entry in pwd.getpwall()}
     for name in names:
         if name in there:
-            run(require("userdel"), name)
+            run(require("userdel"), "--force", name)  # a process in a container may have the same id
 
 
 def send(port: int, users: Users, domain: str, messages: int) -> float:

@@ -213,6 +213,20 @@ class TestMlmmj:
         host.sh("ann", "until [ -s lists/news/bounce/bad=sink.test ]; do sleep 0.1; done")
 
 
+def test_new_settings_count_for_users_whose_worker_lives(host: SystemHost) -> None:
+    assert host.deliver("bob", "as before")["text"] == "did 1+0+0"
+    host.sh("bob", "mkdir -p Other/tmp Other/new Other/cur")
+    host.configure({"local": {"default_delivery": "./Other/"}})
+    try:
+        assert host.reload()["event"] == "service.reloaded"
+        # Not the address of before: what is known of that, its worker too, is remembered for seconds.
+        assert host.deliver("BOB", "elsewhere")["event"] == "delivery.delivered"
+        assert any("Subject: elsewhere\n" in text for text in host.texts("bob", "Other/new"))
+    finally:
+        host.configure({"local": {"default_delivery": "./Maildir/"}})
+        assert host.reload()["event"] == "service.reloaded"
+
+
 class TestWorkers:
     """A worker that is killed or kept waiting puts its mail off, and the next one goes on."""
 
@@ -222,7 +236,8 @@ class TestWorkers:
         line = host.deliver("ann-killer", "kills its worker")
         assert line["event"] == "delivery.deferred" and "process ended during the delivery" in line["text"]
         assert host.events("agent.gone", since=since, jobs=1)
-        host.wait_for("process.ended", since=since, role="local worker user:ann", how="SIGKILL")
+        ended = host.wait_for("process.ended", since=since, how="SIGKILL")
+        assert ended["role"].startswith("local worker user:ann")
         host.run("queue", "retry", "--all")
         host.wait_for("delivery.delivered", since=since, recipient=f"ann-killer@{DOMAIN}")
 

@@ -26,6 +26,7 @@ from paperpath.wire.accounts import NOBODY, Account
 MAILBOXES = "mailboxes"
 """The worker that delivers to the mailboxes of `paperpath account`."""
 _USER_PREFIX = "user:"
+_GENERATION = "~"
 _ASSIGNED_PREFIX = "assigned:"
 
 _THROWN_AWAY = Account("", "/", b"", b"")
@@ -77,6 +78,9 @@ class Accounts:
     """Aliases of what belongs to no account; then, too, an alias user is a must."""
     forward_files: bool = False
     """Whether a .forward tells what to do with an account's mail."""
+    generation: int = 0
+    """How often workers were told otherwise since the start: those who are told the new have other names than those
+    who live on with the old."""
     delivers_into_maildir: bool = True
     """Whether mail for an account without a dot-qmail file goes into its Maildir, which has to be there."""
     _assigned: dict[str, Identity] = field(default_factory=dict)
@@ -98,14 +102,19 @@ class Accounts:
             return Identity(self.mail_user, self.mail, become=self.delivers_as == 0)
         if worker in self._assigned:
             return self._assigned[worker]
+        name = worker.removeprefix(_USER_PREFIX).removesuffix(self._suffix)
         try:
-            user = eligible(worker.removeprefix(_USER_PREFIX).encode("utf-8", "replace"), self.find_user, self.stat)
+            user = eligible(name.encode("utf-8", "replace"), self.find_user, self.stat)
         except OSError as error:
             raise CannotTell(f"looking for the account: {error.strerror}") from error
-        if user is None or worker != _USER_PREFIX + user.name:
+        if user is None or worker != _USER_PREFIX + user.name + self._suffix:
             raise CannotTell("no worker has this name")
         self._check_own(user.name, user.uid)
         return Identity(user.name, user.home, become=self.delivers_as == 0)
+
+    @property
+    def _suffix(self) -> str:
+        return f"{_GENERATION}{self.generation}" if self.generation else ""
 
     def _mailbox(self, local: bytes, domain: bytes) -> Recipient | None:
         for name in _without_tag(local):
@@ -154,8 +163,8 @@ class Accounts:
         """Return the name of the worker for an account; one that is just a user of the system is called after it."""
         user = eligible(os.fsencode(found.user), self.find_user, self.stat)
         if user == User(found.user, found.uid, found.gid, found.home):
-            return _USER_PREFIX + found.user
-        name = f"{_ASSIGNED_PREFIX}{found.uid}:{found.gid}:{found.user}:{found.home}"
+            return _USER_PREFIX + found.user + self._suffix
+        name = f"{_ASSIGNED_PREFIX}{found.uid}:{found.gid}:{found.user}:{found.home}{self._suffix}"
         if len(self._assigned) >= _REMEMBERED_MOST:
             self._assigned.clear()
         self._assigned[name] = Identity(found.user, found.home, self.delivers_as == 0, (found.uid, found.gid))

@@ -50,8 +50,8 @@ class Local:
         self._doorkeeper = Doorkeeper(log, now)
         self._uid = own_uid()
         self._accounts: Accounts
-        self._instructions: str
-        self._environment: dict[str, str]
+        self._told: tuple[str, dict[str, str]] | None = None
+        self._generation = 0
         self._listeners: list[tuple[socket.socket, Callable[[], None]]] = []
         self._channels: set[Channel] = set()
         self._starting: set[asyncio.Task[None]] = set()
@@ -62,11 +62,12 @@ class Local:
         users = {_LOOKUP: settings.lookup_users, _WORKERS: settings.worker_users, _MAILBOXES: settings.opener_users}
         if not {name for name, _ in listeners} <= users.keys():
             raise ValueError("a listener that local does not know")
-        self._accounts = _accounts(settings, self._uid)
-        self._doorkeeper.configure(self._accounts, settings.pass_key)
         # What a worker is told that obeys dot-qmail files, and what its programs are told.
-        self._instructions = msgspec.json.encode(settings.instructions).decode()
-        self._environment = _environment(settings)
+        told = msgspec.json.encode(settings.instructions).decode(), _environment(settings)
+        self._generation += self._told is not None and told != self._told
+        self._told = told
+        self._accounts = _accounts(settings, self._uid, self._generation)
+        self._doorkeeper.configure(self._accounts, settings.pass_key)
         self._stop_accepting()
         for name, sock in listeners:
             allowed = frozenset(users[name]) or frozenset({self._uid})
@@ -135,8 +136,10 @@ class Local:
             if self._draining:
                 raise CannotTell("the service is stopping")
             identity = self._accounts.identity(frame.worker)
-            instructions = () if frame.worker == MAILBOXES else (self._instructions,)
-            ours = await self._workers.start(frame.worker, identity, instructions, self._environment)
+            assert self._told is not None, "it is configured before it listens"
+            told, environment = self._told
+            instructions = () if frame.worker == MAILBOXES else (told,)
+            ours = await self._workers.start(frame.worker, identity, instructions, environment)
         except CannotTell as error:
             channel.send(Unknown(frame.ticket, str(error)))
             return
@@ -149,7 +152,7 @@ def _environment(settings: LocalSettings) -> dict[str, str]:
     return {"PATH": f"{settings.qmail_home}/bin:{PROGRAM_PATH}"} if settings.qmail_home else {}
 
 
-def _accounts(settings: LocalSettings, uid: int) -> Accounts:
+def _accounts(settings: LocalSettings, uid: int, generation: int) -> Accounts:
     # Workers compare folders by name, so a folder has one name only.
     mail = os.path.normpath(settings.mail)
     # Root that may not change user (a trial run) delivers to nobody's home: as root it would write anywhere.
@@ -162,6 +165,7 @@ def _accounts(settings: LocalSettings, uid: int) -> Accounts:
         settings.mailbox_domains,
         delivers_as,
         assignments=assignments,
+        generation=generation,
         delivers_into_maildir=instructions.default_delivery.strip() == "./Maildir/",
         aliases=CdbFile(instructions.aliases) if instructions.aliases else None,
         forward_files=instructions.forward_files,

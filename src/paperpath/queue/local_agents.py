@@ -129,6 +129,8 @@ class LocalAgents:
         name = self._starting.pop(ticket, None)
         if name is not None:
             for work, _ in self._waiting.pop(name, ()):
+                # The name may be one of before: of an account that changed, or of former settings.
+                self._forget(work)
                 self._without_worker(work, _our_trouble(reason))
 
     def _give_up_and_go_on(self, ticket: int, reason: str) -> None:
@@ -140,6 +142,10 @@ class LocalAgents:
             self._give_up(ticket, "the local process ended")
         self._start_next()  # the places that this leaves are not asked for by anybody else
 
+    def _forget(self, work: Work) -> None:
+        for recipient in work.recipients:
+            self._directory.forget(recipient.address)
+
     # Working
 
     def _reported(self, running: Running, results: Sequence[Result]) -> None:
@@ -150,8 +156,7 @@ class LocalAgents:
     def _lost(self, worker: Agent, running: Sequence[Running]) -> None:
         del self._workers[worker.name]
         for lost in running:
-            for recipient in lost.work.recipients:
-                self._directory.forget(recipient.address)
+            self._forget(lost.work)
         if running:
             self._on_lost(worker.name, running)
         self._start_next()

@@ -228,6 +228,18 @@ def test_identity_of_workers(host: Host, delivers_as: int, become: bool) -> None
     assert accounts.identity("user:joe") == Identity("joe", "/home/joe", become)
 
 
+def test_workers_of_another_generation_have_other_names(host: Host) -> None:
+    accounts = dataclasses.replace(host.accounts(), generation=2)
+    found = accounts.find(b"joe@h")
+    assert found is not None and found.worker == "user:joe~2"
+    assert accounts.identity("user:joe~2") == Identity("joe", "/home/joe", True)
+    for other in ("user:joe", "user:joe~1", "user:joe~22"):
+        with pytest.raises(CannotTell, match="no worker has this name"):
+            accounts.identity(other)
+    mailbox = accounts.find(b"joe@box.test")
+    assert mailbox is not None and mailbox.worker == "mailboxes"
+
+
 @pytest.mark.parametrize(
     "worker", ["", "joe", "user:", "user:root", "user:no", "user:JOE", "mailboxes ", "user:\udc80"]
 )

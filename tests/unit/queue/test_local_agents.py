@@ -129,6 +129,18 @@ async def test_worker_that_cannot_start_puts_its_mail_off(scene: Scene, local: L
     await scene.reported.get()
 
 
+async def test_worker_that_cannot_start_is_asked_about_again(
+    scene: Scene, local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.deliver("alice")
+    ask = await local.asked_to_start()
+    forgotten: list[bytes] = []
+    monkeypatch.setattr(scene.agents._directory, "forget", forgotten.append)
+    local.answer(Unknown(ask.ticket, "no worker has this name"))
+    await put_off(scene)
+    assert forgotten == [b"alice@here.test"]
+
+
 async def test_no_answer_to_a_start_ever_bounces(scene: Scene, local: Local) -> None:
     scene.deliver("alice")
     local.answer(NotFound((await local.asked_to_start()).ticket))
