@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from paperpath.base.address import split
+from paperpath.base.errno_words import describe
 from paperpath.base.limits import ADDRESS_MOST_BYTES, RECIPIENTS_MOST
 from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
 from paperpath.delivery import maildir
@@ -153,9 +154,12 @@ class _Run:
         try:
             append_durably(path, pieces, lock_within_s=LOCK_WITHIN_S, stopped=self._tools.stopped)
         except NotLocked as error:
-            raise Refused(Deferred(f"Unable to lock the mailbox: {error.strerror}.", code="3.0")) from None
+            text = f"File has been locked for {LOCK_WITHIN_S:.0f} seconds straight."
+            if self._tools.stopped.is_set():
+                text = f"Unable to lock {os.fsdecode(instruction.path)}: {error.strerror}."
+            raise Refused(Deferred(text, code="3.0")) from None
         except OSError as error:
-            raise Refused(maildir.not_written("mailbox", error)) from None
+            raise Refused(_not_appended(os.fsdecode(instruction.path), error)) from None
 
     def _follow_forward(self, instruction: FollowForward) -> bool:
         """Carry out a .forward; True where the mail is delivered by it alone."""
@@ -207,7 +211,7 @@ class _Run:
         try:
             ended = self._tools.run_program(command, account.home, told, message)
         except OSError as error:
-            raise Refused(Deferred(f"Unable to run the program: {error.strerror}.", code="3.0")) from None
+            raise Refused(Deferred(f"Unable to run /bin/sh: {describe(error)}.", code="3.0")) from None
         self._output += ended.output or b""
         outcome = judge(ended)
         if outcome is not None:
@@ -246,3 +250,10 @@ def judge(ended: Ended) -> Outcome | None:
     # The program's own words are the reason; ours stand for one that said nothing to whoever listened.
     text = f"The program ended with exit code {ended.status}." if ended.output == b"" else ""
     return Failed(text) if ended.status in _FAILED else Deferred(text)
+
+
+def _not_appended(path: str, error: OSError) -> Deferred:
+    """Return why a message is not in an mbox: an error of opening names the file."""
+    if error.filename is not None:
+        return Deferred(f"Unable to open {path}: {describe(error)}.", code="2.1")
+    return Deferred(f"Unable to write {path}: {describe(error)}.", code=maildir.code_of(error))

@@ -20,7 +20,7 @@ def check_home(home: str, *, may_be_edited: bool = False) -> None:
     if mode & FORBIDDEN_MODE:
         raise Refused(Deferred("Uh-oh: home directory is writable.", code="7.0"))
     if mode & stat.S_ISVTX and not may_be_edited:
-        raise Refused(Deferred("Home directory is sticky: its owner is editing .qmail files.", code="2.1"))
+        raise Refused(Deferred("Home directory is sticky: user is editing his .qmail file.", code="2.1"))
 
 
 def check_loop(message: Message) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from paperpath.base.address import is_bounce_sender
 from paperpath.base.dotqmail_names import candidates, owner_names
+from paperpath.base.errno_words import describe
 from paperpath.base.outcome import Deferred
 from paperpath.delivery.checks import FORBIDDEN_MODE
 from paperpath.delivery.environment import forwarding_sender
@@ -41,12 +42,12 @@ def choose(home: str, dash: bytes, extension: bytes) -> Chosen | None:
         except OSError as error:
             if error.errno in _NOT_THERE:
                 continue
-            raise _unable(error) from None
+            raise _unable(name, error) from None
         if descriptor is not None:
             try:
                 return _read(name, descriptor)
             except OSError as error:
-                raise _unable(error) from None
+                raise _unable(name, error) from None
             finally:
                 os.close(descriptor)
     return None
@@ -82,9 +83,9 @@ def _is_there(home: str, name: bytes) -> bool:
     except OSError as error:
         if error.errno in _NOT_THERE:
             return False
-        raise _unable(error) from None
+        raise _unable(name, error) from None
     return True
 
 
-def _unable(error: OSError) -> Refused:
-    return Refused(Deferred(f"Unable to read the .qmail file: {error.strerror}.", code="3.0"))
+def _unable(name: bytes, error: OSError) -> Refused:
+    return Refused(Deferred(f"Unable to open {os.fsdecode(name)}: {describe(error)}.", code="3.0"))

@@ -170,7 +170,7 @@ def _new_file(delivery: Delivery, folders: _Folders, next_name: Callable[[], byt
 
 def _no_maildir(error: OSError) -> Deferred:
     if error.errno in _MISSING:
-        return Deferred(f"Unable to enter the Maildir: {error.strerror}.", code="2.1")
+        return Deferred("Unable to chdir to maildir.", code="2.1")
     return _deferred(error)
 
 
@@ -178,10 +178,9 @@ def _deferred(error: OSError) -> Deferred:
     if isinstance(error, FolderNotSynced):
         text = f"The Maildir could not be synced: {error.strerror}. The message may be in it twice later."
         return Deferred(text, code="3.0")
-    return not_written("Maildir", error)
+    return Deferred(f"Unable to write to the Maildir: {error.strerror}.", code=code_of(error))
 
 
-def not_written(what: str, error: OSError) -> Deferred:
-    """Return why a mailbox could not be written to, with the status that RFC 3463 has for it."""
-    code = {errno.EDQUOT: "2.2", errno.ENOSPC: "3.1", errno.ENOENT: "2.1"}.get(error.errno or 0, "3.0")
-    return Deferred(f"Unable to write to the {what}: {error.strerror}.", code=code)
+def code_of(error: OSError) -> str:
+    """Return the status that RFC 3463 has for a mailbox that could not be written to."""
+    return {errno.EDQUOT: "2.2", errno.ENOSPC: "3.1", errno.ENOENT: "2.1"}.get(error.errno or 0, "3.0")

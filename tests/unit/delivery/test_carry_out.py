@@ -94,9 +94,7 @@ def test_silent_program_is_spoken_for(home: Path) -> None:
 
 def test_report_holds_what_programs_said_in_order(home: Path) -> None:
     assert deliver(home, b"|echo one\n|printf two\n&a@x").outcome == Delivered("one\ntwo\ndid 0+1+2")
-    assert deliver(home, b"|echo one\n./nowhere/\n").outcome == Deferred(
-        "one\nUnable to enter the Maildir: No such file or directory.", code="2.1"
-    )
+    assert deliver(home, b"|echo one\n./nowhere/\n").outcome == Deferred("one\nUnable to chdir to maildir.", code="2.1")
 
 
 def test_report_shows_no_controls_and_ends_at_a_nul(home: Path) -> None:
@@ -175,7 +173,7 @@ def test_program_that_cannot_be_started_waits(home: Path) -> None:
 
     (home / ".qmail").write_bytes(b"|true")
     outcome = carry_out(make_plan(errand(home).account), message(), tools(broken)).outcome
-    assert outcome == Deferred("Unable to run the program: Permission denied.", code="3.0")
+    assert outcome == Deferred("Unable to run /bin/sh: access denied.", code="3.0")
 
 
 def test_programs_see_a_new_message_each(home: Path) -> None:
