@@ -5,7 +5,7 @@ Guarantee: a line is bounded before it is looked at and ends in CR LF; a bare CR
 session, since another program on the way may have seen other commands in it.  Of a line that is too long
 nothing is kept but its first bytes.
 
-`smtp_server` adds what commands mean and what content is.
+`smtp_content` adds what content is, and `smtp_server` what commands mean.
 """
 
 from abc import ABC, abstractmethod

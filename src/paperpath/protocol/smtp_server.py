@@ -19,16 +19,15 @@ a question is open (`buffered_bytes` tells).
 """
 
 from collections.abc import Callable
-from enum import IntEnum
 from typing import Any, Final
 
 from paperpath.base.limits import DOMAIN_BYTES, ENVELOPE_MOST_BYTES
 from paperpath.base.reply import Reply
 from paperpath.protocol import smtp_auth
-from paperpath.protocol.smtp_commands import parse_bdat, parse_mail, parse_rcpt
+from paperpath.protocol.smtp_commands import parse_mail, parse_rcpt
 from paperpath.protocol.smtp_config import ServerConfig
-from paperpath.protocol.smtp_conversation import Conversation, line_most_bytes
-from paperpath.protocol.smtp_data import ChunkDecoder, DataDecoder
+from paperpath.protocol.smtp_content import ContentFraming
+from paperpath.protocol.smtp_conversation import line_most_bytes
 from paperpath.protocol.smtp_events import (
     AuthCancelled,
     AuthGiven,
@@ -47,29 +46,34 @@ from paperpath.protocol.smtp_events import (
     TransactionDropped,
 )
 from paperpath.protocol.smtp_refusals import (
-    BDAT_SYNTAX,
-    DATA_SYNTAX,
     HELLO_SYNTAX,
     IN_CHUNKS,
-    IN_TRANSACTION,
     LHLO_FIRST,
     MAIL_FIRST,
     MAIL_NESTED,
     NO_LMTP_RECIPIENTS,
     NO_RECIPIENTS,
     NOT_IMPLEMENTED,
-    OTHER_PROTOCOL,
     R214_HELP,
-    R250_CHUNK,
     R250_FLUSHED,
     R250_OK,
     R252_VRFY,
     R354_START_INPUT,
-    R421_OUT_OF_STEP,
     TOO_MANY_RECIPIENTS,
     UNKNOWN_COMMAND,
 )
 from paperpath.protocol.smtp_security import start_tls, take_client
+from paperpath.protocol.smtp_states import State
+from paperpath.protocol.smtp_steps import (
+    KNOWN_VERBS,
+    ONLY_BETWEEN,
+    Step,
+    other_protocol,
+    refusing,
+    refusing_chunk,
+    refusing_data,
+    saying,
+)
 
 __all__ = [
     "R354_START_INPUT",
@@ -94,72 +98,29 @@ __all__ = [
 ]
 
 
-class State(IntEnum):
-    """Where a session stands.  Whether a question is open is told apart from it by `ServerSession.question`."""
-
-    IDLE = 0
-    """No transaction."""
-    MAIL = 1
-    """A sender, no recipient yet."""
-    RCPT = 2
-    """A sender and recipients."""
-    CHUNKS = 3
-    """Between two chunks of one message."""
-    DATA = 4
-    """In content after DATA, or swallowing what was refused of it."""
-    CHUNK = 5
-    """In the octets of one chunk, or swallowing them."""
-    CLOSED = 6
-    """After `Closing`."""
-    SECURING = 7
-    """After `TlsBegins`: nothing is read in clear any more."""
-
-
 # Members as plain names: the machine compares them several times a command.
 _IDLE: Final = State.IDLE
 _MAIL: Final = State.MAIL
 _RCPT: Final = State.RCPT
-_CHUNKS: Final = State.CHUNKS
 _DATA: Final = State.DATA
 _CHUNK: Final = State.CHUNK
 _CLOSED: Final = State.CLOSED
 _SECURING: Final = State.SECURING
 
-_CONTENT_START: Final = ContentStart()
 
-
-class ServerSession(Conversation):
+class ServerSession(ContentFraming):
     """One session.  Feed it with `receive`, answer its questions, write what `take_output` returns."""
 
-    __slots__ = (
-        "_chunk_left",
-        "_chunk_refusal",
-        "_chunks",
-        "_data",
-        "_is_last_chunk",
-        "_owed",
-        "_steps",
-        "esmtp",
-        "helo",
-        "in_exchange",
-        "state",
-    )
+    __slots__ = ("_steps", "esmtp", "helo", "in_exchange")
 
     def __init__(self, config: ServerConfig) -> None:
         super().__init__(config)
-        self.state = _IDLE
         self.helo = b""
         """What the client called itself, unverified; empty before EHLO or HELO."""
         self.esmtp = False
         self.in_exchange = False
         """Lines are responses to AUTH's challenges, not commands."""
-        self._data: DataDecoder | None = None
-        self._chunks: ChunkDecoder | None = None
-        self._chunk_left = 0
-        self._is_last_chunk = False
-        self._chunk_refusal: Refusal | Reply | None = None
         self._steps = _LMTP_STEPS if config.lmtp else _STEPS
-        self._owed = 0  # replies to the content: in LMTP as many as it has recipients; 0: it is in no transaction
 
     # What the shell calls, besides `take_output`.
 
@@ -244,7 +205,7 @@ class ServerSession(Conversation):
         if step is not None:
             step(self, argument.strip())
         else:
-            self._refuse_unreadable(line, NOT_IMPLEMENTED if verb in _KNOWN_VERBS else UNKNOWN_COMMAND)
+            self._refuse_unreadable(line, NOT_IMPLEMENTED if verb in KNOWN_VERBS else UNKNOWN_COMMAND)
 
     def _refuse_unreadable(self, line: bytes, refusal: Refusal) -> None:
         if self.in_exchange:
@@ -356,241 +317,79 @@ class ServerSession(Conversation):
             self.helo = told.helo
             self.esmtp = told.esmtp
 
-    # DATA.
-
-    def _start_data(self, argument: bytes) -> None:
-        if argument:
-            self._refuse(DATA_SYNTAX)
-            self._close_if_pipelined()
-        else:
-            self._ask_for_content()
-
-    def _ask_for_content(self) -> None:
-        self._owed = len(self.recipients) if self.config.lmtp else 1
-        self._ask(_CONTENT_START)
-
-    def _content_answered(self, question: ContentStart, reply: Reply) -> None:
-        if self.state is _CHUNK:
-            if reply.is_positive:
-                self._chunks = ChunkDecoder(self.config.message_size_bytes)
-            else:
-                self._drop_transaction()
-                self._chunk_refusal = reply
-            return
-        self._output.append(reply.encode())
-        if reply.is_positive:
-            self._data = DataDecoder(self.config.message_size_bytes)
-            self.state = _DATA
-        else:
-            self._close_if_pipelined()
-
-    def _take_data(self) -> bool:
-        """Decode what there is of the content; returns whether that brought anything on: always."""
-        decoder = self._data
-        assert decoder is not None
-        part, end = decoder.feed(self._buffer[self._at :])
-        self._consume(len(self._buffer) if end < 0 else self._at + end)
-        self._pass_on(part, decoder.refusal)
-        if end >= 0:
-            self._data = None
-            self._end_content(decoder.size, decoder.refusal)
-        return True
-
-    def _pass_on(self, part: bytes, refusal: Refusal | None) -> None:
-        if refusal is not None:
-            self._drop_transaction()
-        elif part:
-            self._events.append(ContentPart(part))
-
-    def _end_content(self, size: int, refusal: Refusal | None) -> None:
-        self.state = _IDLE
-        if refusal is None:
-            self._ask(ContentEnd(size))
-        else:
-            self._drop_transaction()
-            self._refuse(refusal)
-            self._output.append(refusal.reply.encode() * (self._owed - 1))
-
-    def _end_answered(self, question: ContentEnd, reply: Reply) -> None:
-        self._output.append(reply.encode() * self._owed)
-        self._clear_transaction()
-        if reply.is_positive:
-            self._faults = self._pointless = 0
-
-    # BDAT.
-
-    def _first_chunk(self, argument: bytes) -> None:
-        if self._start_chunk(argument, None):
-            self._ask_for_content()
-
-    def _next_chunk(self, argument: bytes) -> None:
-        self._start_chunk(argument, self._chunk_refusal)
-
-    def _start_chunk(self, argument: bytes, refusal: Refusal | Reply | None) -> bool:
-        """Begin to take, or with a refusal to swallow, the octets that follow; returns whether they can be told."""
-        parsed = parse_bdat(argument)
-        if isinstance(parsed, Refusal):
-            self._refuse(BDAT_SYNTAX)
-            self._hang_up(R421_OUT_OF_STEP, "chunk of unknown size")
-            return False
-        self._chunk_left, self._is_last_chunk = parsed
-        self._chunk_refusal = refusal
-        self.state = _CHUNK
-        return True
-
-    def _take_chunk(self) -> bool:
-        """Decode or swallow what there is of the chunk; returns whether that brought anything on."""
-        if self._chunk_left and not self._buffer:
-            return False
-        end = min(self._at + self._chunk_left, len(self._buffer))
-        octets = self._buffer[self._at : end]
-        self._consume(end)
-        self._chunk_left -= len(octets)
-        if (decoder := self._chunks) is not None:
-            self._pass_on(decoder.feed(octets), decoder.refusal)
-        if not self._chunk_left:
-            self._end_chunk()
-        return True
-
-    def _end_chunk(self) -> None:
-        """RFC 3030 2: a reply to each chunk; one that is refused ends the transaction, and so refuses all others.
-
-        In LMTP a refusal is told at the last chunk, once for each recipient: told earlier, it would leave a client that
-        sends on without waiting with fewer replies than it counts (RFC 2033 4.3).
-        """
-        decoder, refusal = self._chunks, self._chunk_refusal
-        if self._is_last_chunk and decoder is not None:
-            decoder.finish()
-        elif not self._is_last_chunk and (
-            (decoder is not None and decoder.refusal is None) or (self.config.lmtp and self._owed)
-        ):
-            self.state = _CHUNKS
-            self._output.append(R250_CHUNK.encode())
-            return
-        if decoder is not None:
-            self._chunks = None
-            self._end_content(decoder.size, decoder.refusal)
-        elif isinstance(refusal, Refusal):
-            self._end_content(0, refusal)
-        else:
-            assert refusal is not None
-            self.state = _IDLE
-            self._output.append(refusal.encode() * self._owed)
-
 
 def _bytes_of(given: RecipientGiven) -> int:
     """Return what a recipient takes of the envelope."""
     return len(given.address) if given.terms is None else len(given.address) + len(given.terms.original)
 
 
-_Step = Callable[[ServerSession, bytes], None]
-
-
-def _refusing(refusal: Refusal) -> _Step:
-    return lambda session, argument: session._refuse(refusal)
-
-
-def _refusing_data(refusal: Refusal) -> _Step:
-    return lambda session, argument: session._refuse_unreadable(b"DATA", refusal)
-
-
-def _refusing_chunk(refusal: Refusal) -> _Step:
-    def step(session: ServerSession, argument: bytes) -> None:
-        session._owed = 0
-        session._start_chunk(argument, refusal)
-        session._drop_transaction()
-
-    return step
-
-
-def _saying(reply: Reply) -> _Step:
-    encoded = reply.encode()
-    return lambda session, argument: session._output.append(encoded)
-
-
-_IN_TRANSACTION: Final[dict[bytes, _Step]] = {
-    b"STARTTLS": _refusing(IN_TRANSACTION),
-    b"XCLIENT": _refusing(IN_TRANSACTION),
-    b"AUTH": _refusing(IN_TRANSACTION),
-}
-
-
-def _other_protocol(session: ServerSession, argument: bytes) -> None:
-    session._refuse_and_close(OTHER_PROTOCOL)
-
-
 # A browser made to speak to us, or whoever looks for an open proxy: what follows are headers, and perhaps mail.
-_WEB: Final = dict.fromkeys((b"GET", b"HEAD", b"POST", b"PUT", b"OPTIONS", b"CONNECT"), _other_protocol)
+_WEB: Final = dict.fromkeys((b"GET", b"HEAD", b"POST", b"PUT", b"OPTIONS", b"CONNECT"), other_protocol)
 
-_ANYWHERE: Final[dict[bytes, _Step]] = {
+_ANYWHERE: Final[dict[bytes, Step]] = {
     b"HELO": ServerSession._helo,
     b"EHLO": ServerSession._ehlo,
     b"RSET": ServerSession._reset,
-    b"NOOP": _saying(R250_OK),
-    b"VRFY": _saying(R252_VRFY),
-    b"HELP": _saying(R214_HELP),
+    b"NOOP": saying(R250_OK),
+    b"VRFY": saying(R252_VRFY),
+    b"HELP": saying(R214_HELP),
     b"QUIT": ServerSession._quit,
     **_WEB,
 }
 
 # State and command to what happens.  A command that is in no row is unknown.  MAIL needs no EHLO, as in qmail.
-_STEPS: Final[dict[State, dict[bytes, _Step]]] = {
+_STEPS: Final[dict[State, dict[bytes, Step]]] = {
     State.IDLE: _ANYWHERE
     | {
         b"MAIL": ServerSession._mail,
         b"STARTTLS": start_tls,
         b"XCLIENT": take_client,
         b"AUTH": smtp_auth.authenticate,
-        b"RCPT": _refusing(MAIL_FIRST),
-        b"DATA": _refusing_data(MAIL_FIRST),
-        b"BDAT": _refusing_chunk(MAIL_FIRST),
+        b"RCPT": refusing(MAIL_FIRST),
+        b"DATA": refusing_data(MAIL_FIRST),
+        b"BDAT": refusing_chunk(MAIL_FIRST),
     },
     State.MAIL: _ANYWHERE
-    | _IN_TRANSACTION
+    | ONLY_BETWEEN
     | {
-        b"MAIL": _refusing(MAIL_NESTED),
+        b"MAIL": refusing(MAIL_NESTED),
         b"RCPT": ServerSession._rcpt,
-        b"DATA": _refusing_data(NO_RECIPIENTS),
-        b"BDAT": _refusing_chunk(NO_RECIPIENTS),
+        b"DATA": refusing_data(NO_RECIPIENTS),
+        b"BDAT": refusing_chunk(NO_RECIPIENTS),
     },
     State.RCPT: _ANYWHERE
-    | _IN_TRANSACTION
+    | ONLY_BETWEEN
     | {
-        b"MAIL": _refusing(MAIL_NESTED),
+        b"MAIL": refusing(MAIL_NESTED),
         b"RCPT": ServerSession._rcpt,
         b"DATA": ServerSession._start_data,
         b"BDAT": ServerSession._first_chunk,
     },
     State.CHUNKS: _ANYWHERE
-    | _IN_TRANSACTION
+    | ONLY_BETWEEN
     | {
-        b"MAIL": _refusing(MAIL_NESTED),
-        b"RCPT": _refusing(IN_CHUNKS),
-        b"DATA": _refusing_data(IN_CHUNKS),
+        b"MAIL": refusing(MAIL_NESTED),
+        b"RCPT": refusing(IN_CHUNKS),
+        b"DATA": refusing_data(IN_CHUNKS),
         b"BDAT": ServerSession._next_chunk,
     },
 }
 
 
-def _lmtp_steps(row: dict[bytes, _Step], *, has_no_recipients: bool) -> dict[bytes, _Step]:
+def _lmtp_steps(row: dict[bytes, Step], *, has_no_recipients: bool) -> dict[bytes, Step]:
     """RFC 2033 4.1, 4.2: what LMTP does otherwise than SMTP."""
     steps = row | {
         b"LHLO": ServerSession._ehlo,
-        b"EHLO": _refusing(LHLO_FIRST),
-        b"HELO": _refusing(LHLO_FIRST),
+        b"EHLO": refusing(LHLO_FIRST),
+        b"HELO": refusing(LHLO_FIRST),
     }
     if has_no_recipients:
-        steps[b"DATA"] = _refusing_data(NO_LMTP_RECIPIENTS)
-        steps[b"BDAT"] = _refusing_chunk(NO_LMTP_RECIPIENTS)
+        steps[b"DATA"] = refusing_data(NO_LMTP_RECIPIENTS)
+        steps[b"BDAT"] = refusing_chunk(NO_LMTP_RECIPIENTS)
     return steps
 
 
 _LMTP_STEPS: Final = {state: _lmtp_steps(row, has_no_recipients=state is State.MAIL) for state, row in _STEPS.items()}
-
-_KNOWN_VERBS: Final = frozenset(
-    {b"TURN", b"ATRN", b"ETRN", b"EXPN", b"SEND", b"SOML", b"SAML", b"STARTTLS", b"AUTH", b"BURL"}
-)
-"""Commands of RFC 821 and of extensions that are not offered: 502 instead of 500 (RFC 5321 4.2.4)."""
 
 _PROCEED: Final[dict[type[Question], Callable[[ServerSession, Any, Reply], None]]] = {
     SenderGiven: ServerSession._sender_answered,
