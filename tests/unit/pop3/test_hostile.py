@@ -18,7 +18,16 @@ from paperpath.system.confine import confine_files
 from tests.docs.test_security import status
 from tests.peers import require_root
 from tests.unit.local.service import require_interpreter_for_others
-from tests.unit.pop3.scene import KEY, Child, local_settings, make_maildir, playing, pop3_settings, unix_listener
+from tests.unit.pop3.scene import (
+    KEY,
+    Child,
+    local_settings,
+    make_maildir,
+    playing,
+    pop3_settings,
+    unix_listener,
+    wait_for,
+)
 
 SCRIPT = Path(__file__).with_name("hostile.py")
 BY_CONFINEMENT = (
@@ -87,6 +96,22 @@ def test_users(folder: Path) -> None:
     ids = {"opener_users": (uid("games"),), "lookup_users": (uid("mail"),), "worker_users": (uid("mail"),)}
     found = attempts(folder, (), "games", **ids)
     assert set(found) == {*BY_CONFINEMENT, *BY_PASSES, *BY_USERS} and "done" not in found.values(), found
+
+
+def test_a_reader_keeps_to_the_folder_of_the_mailboxes(folder: Path) -> None:
+    """A mailbox that leads out of it, by a link, cannot be read, whoever may read what it leads to."""
+    if not landlock_is_there():
+        pytest.skip("no Landlock here")
+    with playing(folder) as scene:
+        outside = folder / "outside"
+        outside.mkdir()
+        (outside / "1.a").write_bytes(b"x\n")
+        (scene.maildir() / "new").rmdir()
+        (scene.maildir() / "new").symlink_to(outside)
+        client = scene.client()
+        assert client.ask("USER joe@box.test").startswith("+OK")
+        assert client.ask("PASS secret").startswith("-ERR [SYS/TEMP]")
+        wait_for(lambda: "Permission denied" in scene.log())
 
 
 def test_confinement_is_what_security_says(folder: Path) -> None:

@@ -18,7 +18,7 @@ class Transport:
 
     def __init__(self) -> None:
         self.written = b""
-        self.closed = self.aborted = False
+        self.closed = self.aborted = self.paused = self.was_paused = False
 
     def get_extra_info(self, _name: str) -> Any:
         return ("192.0.2.1", 4711)
@@ -35,9 +35,11 @@ class Transport:
     def abort(self) -> None:
         self.aborted = True
 
-    def pause_reading(self) -> None: ...
+    def pause_reading(self) -> None:
+        self.paused = self.was_paused = True
 
-    def resume_reading(self) -> None: ...
+    def resume_reading(self) -> None:
+        self.paused = False
 
 
 class Nobody:
@@ -142,6 +144,39 @@ def test_a_message_under_way(tmp_path: Any, choked: bool) -> None:
         stage.sweep(3600)
         assert transport.aborted is choked
         assert transport.written == before
+
+    asyncio.run(play())
+
+
+def test_the_end_within_a_message(tmp_path: Any) -> None:
+    """The last words would be taken for the message's; it is cut, and the client knows that it is not whole."""
+
+    async def play() -> None:
+        stage = Stage(tmp_path)
+        session, transport = stage.begin()
+        logged_in(session)
+        session._machine.question = ContentWanted(1)
+        session._machine.begin_content(2)
+        session.flush()
+        before = transport.written
+        stage.sessions.end_all()
+        assert transport.aborted and transport.written == before
+
+    asyncio.run(play())
+
+
+def test_who_sends_on_without_reading_is_not_read_from(tmp_path: Any) -> None:
+    async def play() -> None:
+        stage = Stage(tmp_path)
+        session, transport = stage.begin()
+        session.data_received(b"AUTH SCRAM-SHA-256\r\n")
+        session.data_received(b"NOOP\r\n" * 10_000)
+        assert transport.paused is False
+        session.data_received(b"NOOP\r\n" * 1_000)
+        assert transport.was_paused
+        session.go_on(session._machine.refuse_login("later", failed=False))
+        assert not transport.paused
+        assert transport.written.count(b"+OK Still here") == 11_000
 
     asyncio.run(play())
 
