@@ -11,7 +11,7 @@ from paperpath.base.reply import Reply
 from paperpath.receive import replies
 from paperpath.receive.service import Client, Service
 from paperpath.receive.sessions import OpenSession, Sessions
-from paperpath.receive.standing import Rank, Standing
+from paperpath.receive.standing import THIS_HOST, Rank, Standing
 from paperpath.receive.turned_away import Refused
 
 
@@ -49,7 +49,7 @@ def arrive_as(service: Service, name: str, sessions: Sessions, session: OpenSess
 def _let_in(
     service: Service, name: str, sessions: Sessions, session: OpenSession, peer: str, client: Client
 ) -> Arrival:
-    standing = Standing(service.guard, peer, client.network, client.wide, _rank(service, client))
+    standing = THIS_HOST if client.relay else _standing(service, peer, client)
     refused = _judge(service, sessions, peer, client) if client.network else None
     if refused is None and name in RELAYS_ONLY and not client.relay:
         missing = "[relay] networks" if client.network else "[inject] trusted_users"
@@ -61,12 +61,9 @@ def _let_in(
     return Arrival(peer, client.relay, None if refused is None else refused.reply, standing)
 
 
-def _rank(service: Service, client: Client) -> Rank:
-    if client.relay:
-        return Rank.TRUSTED
-    if not client.network or service.guard.is_known(client.network):
-        return Rank.KNOWN
-    return Rank.STRANGER
+def _standing(service: Service, peer: str, client: Client) -> Standing:
+    is_known = not client.network or service.guard.is_known(client.network)
+    return Standing(service.guard, peer, client.network, client.wide, Rank.KNOWN if is_known else Rank.STRANGER)
 
 
 def _judge(service: Service, sessions: Sessions, peer: str, client: Client) -> Refused | None:

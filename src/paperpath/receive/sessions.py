@@ -119,6 +119,8 @@ class Sessions:
 
     def _room(self, rank: Rank) -> int:
         """Return how many may be open, whoever has them, for one of this rank to be let in."""
+        if rank is Rank.TRUSTED:
+            return self.most
         return self.most - self.most * self.reserved_percent * (Rank.TRUSTED - rank) // (Rank.TRUSTED * 100)
 
     async def all_ended(self) -> None:

@@ -62,4 +62,4 @@ class Standing:
 
 
 THIS_HOST = Standing(None, "", "", "", Rank.TRUSTED)
-"""Programs of this host at sockets of their own."""
+"""Programs of this host at sockets of their own, and relay networks: nothing is counted, so one does for all."""
