@@ -182,3 +182,11 @@ def test_what_is_kept_is_what_is_restored(acts: list[tuple[str, str, int]]) -> N
     for ban in book.bans():
         book.lift(ban.network)
     assert not book._banned_in and not book._lengths, "nothing is left over"
+
+
+def test_after_a_ban_it_begins_anew() -> None:
+    book = Book(RULES)
+    (ban,) = guess(book, BAD, 20)
+    book.expire(ban.until)
+    assert guess(book, BAD, 19, ban.until) == []
+    assert len(guess(book, BAD, 1, ban.until)) == 1

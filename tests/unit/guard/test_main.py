@@ -313,3 +313,22 @@ async def test_what_cannot_be_written_is_told_and_holds_all_the_same(scene: Scen
     assert "missing" in (await scene.line("ban.not-kept"))["error"]
     await until(lambda: guard.banned(BAD))
     guard.close()
+
+
+async def test_an_operator_is_answered_when_the_ban_is_written(scene: Scene) -> None:
+    for number in range(3):  # faster than bans that offences bring on would be written
+        await scene.ask(wire.AddBan(f"192.0.2.{number}", 0, "by hand", "root"))
+        assert f"192.0.2.{number}".encode() in (scene.folder / "bans.kept").read_bytes()
+
+
+async def test_a_ban_that_is_over_is_told_and_logged(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    guard = scene.client()
+    await up(guard, scene)
+    view = await scene.ask(wire.AddBan(BAD, 60, "by hand", "root"))
+    await until(lambda: guard.banned(BAD))
+    monkeypatch.setattr("paperpath.guard.main.now", lambda: float(view.until))
+    scene.role._expire()
+    line = await scene.line("ban.ended")
+    assert (line["network"], line["how"]) == (BAD, "expired")
+    await until(lambda: not guard._bans)
+    guard.close()

@@ -119,6 +119,25 @@ async def test_rates_are_asked_for(tmp_path: Path) -> None:
         assert await answers.get() == (False, 30)
 
 
+async def test_a_guard_that_says_nothing_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paperpath.process.guard._ANSWER_WITHIN_S", 0.01)
+    async with talking(tmp_path) as (guard, peer):
+        answers: asyncio.Queue[tuple[bool, int]] = asyncio.Queue()
+        guard.allow("joe", 1, RATES, lambda *answer: answers.put_nowait(answer))
+        question = await peer.heard.get()
+        assert await answers.get() == (True, 0)
+        peer.send(wire.Verdict(question.ticket, False, 30))
+        await told(guard, peer)
+        assert answers.empty(), "once"
+
+
+async def test_numbers_of_one_version_are_no_addresses_of_the_other(tmp_path: Path) -> None:
+    async with talking(tmp_path) as (guard, peer):
+        await told(guard, peer, wire.Bans((wire.Ban("32.0.0.0/8", 0, "x"),), first=True))
+        assert guard.banned("32.1.2.3") == "x"
+        assert guard.banned("2001:db8::1") is None
+
+
 async def test_a_guard_that_dies_allows(tmp_path: Path) -> None:
     async with talking(tmp_path) as (guard, peer):
         await told(guard, peer, wire.Bans((wire.Ban("192.0.2.1", 0, "guessing"),), first=True))

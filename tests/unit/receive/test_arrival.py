@@ -315,3 +315,13 @@ async def test_standing_still_ends_by_itself_and_other_reasons_hold() -> None:
     assert not reads(client), "it does not read what it is told"
     client.session.resume_writing()
     assert reads(client)
+
+
+async def test_one_punishment_at_a_time() -> None:
+    scene = limited(error_delay_s=60)
+    client = scene.open(STRANGER)
+    refuse(client, 4)
+    first = client.session._timer
+    refuse(client, 1)  # was read already
+    assert client.session._timer is first
+    client.leave()

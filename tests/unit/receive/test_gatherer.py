@@ -80,3 +80,10 @@ def test_the_last_descriptors_are_left_for_others(tmp_path: Path, monkeypatch: p
             made.append(gathered(tmp_path, bytes(INLINE_CONTENT_BYTES + 1)))
     for gatherer in made:
         gatherer.drop()
+
+
+def test_where_memory_runs_short_the_smallest_still_need_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gatherer_module, "HELD_MOST_BYTES", 0)
+    gatherer = gathered(Path("/nowhere"), bytes(1000), bytes(1000))
+    assert gatherer.finish() == (bytes(2000), None)
+    gatherer.drop()
