@@ -32,11 +32,15 @@ def clean() -> None:
     """Remove what deliveries that were cut off left in ``tmp``, as far as that can be."""
     now = clock.now()
     try:
-        for name in os.listdir(b"tmp"):
+        names = os.listdir(b"tmp")
+    except OSError:
+        return
+    for name in names:
+        try:
             if not name.startswith(b".") and os.stat(b"tmp/" + name).st_atime + _STALE_S < now:
                 helpers.remove(b"tmp/" + name)
-    except OSError:
-        pass
+        except OSError:
+            continue
 
 
 def scan(folders: "Sequence[bytes]") -> list[tuple[int, bytes]]:

@@ -43,8 +43,6 @@ from paperpath.wire.mailbox import (
 
 _THREADS = 8
 """Mailboxes on the disk at once; others wait in line."""
-IDLE_S = 60.0
-"""How long a reader stays when its last mailbox is closed: the next login need not wait for a new one."""
 CONVERSATIONS_MOST = 1000
 """Mailboxes open at once, each with a list of its messages in memory."""
 
@@ -59,12 +57,10 @@ class Reader:
         self._threads = ThreadPoolExecutor(_THREADS)
         self._open: set[Conversation] = set()
         self._admitted = 0
-        self._idle: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
         self._channel = Channel(
             sock, FromRoot, self._admit, lambda _: self._end_if_done(), frame_most_bytes=MAILBOX_FRAME_MOST_BYTES
         )
-        self._wait_idle()
 
     async def serve(self) -> None:
         """Work until `local` lets go and the last mailbox is closed."""
@@ -75,7 +71,7 @@ class Reader:
         """It ended."""
         self._open.discard(conversation)
         if not self._open:
-            self._wait_idle()
+            self._channel.send(Idle(self._admitted))
         self._end_if_done()
 
     def _admit(self, frame: Admit, descriptor: int | None) -> None:
@@ -90,17 +86,7 @@ class Reader:
         if len(self._open) >= CONVERSATIONS_MOST:
             sock.close()  # `pop3` takes that for "try again later"
             return
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
         self._open.add(Conversation(self, sock, os.fsencode(home) + b"/Maildir", self._threads, self._log))
-
-    def _wait_idle(self) -> None:
-        if not self._channel.closed:
-            self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._tell_idle)
-
-    def _tell_idle(self) -> None:
-        self._channel.send(Idle(self._admitted))
 
     def _end_if_done(self) -> None:
         if self._channel.closed and not self._open:

@@ -1,4 +1,8 @@
-"""The readers that live now: at most one of a name that takes new mailboxes, ``_LIVING_MOST`` in all."""
+"""The readers that live now: at most one of a name that takes new mailboxes, ``_TAKING_MOST`` of these.
+
+One whose mailboxes are all closed stays for a while.  Where there are as many as may be, the one that has stayed
+longest gives way.
+"""
 
 import asyncio
 import signal
@@ -13,8 +17,13 @@ from paperpath.telemetry.events import ProcessEnded
 from paperpath.telemetry.log import Log
 from paperpath.wire.mailbox import Admit, FromReader, Idle
 
-_LIVING_MOST = 64
+_TAKING_MOST = 64
 """Each is an interpreter of its own, some 20 MB; the mailboxes of `paperpath account` share one."""
+_LIVING_MOST = _TAKING_MOST + 16
+"""Some are on their way out."""
+KEEP_S = 60.0
+"""How long one stays when its last mailbox is closed, unless there is need of its place: the next login of this user
+need not wait for a new one."""
 _FRAME_MOST_BYTES = 4096
 _MODULE = "paperpath.local.reader_main"
 
@@ -27,6 +36,8 @@ class _Living:
     channel: Channel
     ended: "asyncio.Future[None]"
     admitted: int = 0
+    going: asyncio.TimerHandle | None = None
+    """Set while it has no mailbox: when it is let go."""
 
 
 class Readers:
@@ -46,6 +57,7 @@ class Readers:
         with theirs:
             reader.channel.send(Admit(home), theirs.fileno())
         reader.admitted += 1
+        _keep(reader)
         return ours
 
     async def end(self, grace_s: float) -> None:
@@ -62,8 +74,7 @@ class Readers:
             await asyncio.wait([reader.ended for reader in self._processes])
 
     def _start(self, name: str, identity: Identity) -> _Living:
-        if len(self._processes) >= _LIVING_MOST:
-            raise CannotTell("too many readers")
+        self._make_room()
         ours, theirs = socket.socketpair()
         with theirs:
             form = "json" if self._log.as_json else "logfmt"
@@ -86,17 +97,37 @@ class Readers:
         loop.add_reader(process.pidfd, self._ended, name, reader)
         return reader
 
+    def _make_room(self) -> None:
+        """Raises CannotTell where there is none."""
+        taking = [reader for reader in self._processes if not reader.channel.closed]
+        if len(taking) >= _TAKING_MOST:
+            idle = [(reader.going.when(), reader) for reader in taking if reader.going is not None]
+            if not idle:
+                raise CannotTell("too many readers")
+            min(idle, key=lambda one: one[0])[1].channel.close()
+        if len(self._processes) >= _LIVING_MOST:
+            raise CannotTell("too many readers that do not end")
+
     def _idle(self, reader: _Living, frame: Idle) -> None:
         # One that was given a mailbox meanwhile will say so again.
         if frame.admitted == reader.admitted:
-            reader.channel.close()
+            _keep(reader)
+            reader.going = asyncio.get_running_loop().call_later(KEEP_S, reader.channel.close)
 
     def _ended(self, name: str, reader: _Living) -> None:
         asyncio.get_running_loop().remove_reader(reader.process.pidfd)
         self._processes.remove(reader)
+        _keep(reader)
         reader.channel.close()
         status = reader.process.poll()
         reader.ended.set_result(None)
         if status:
             how = f"exit {status}" if status > 0 else signal.Signals(-status).name
             self._log.emit(ProcessEnded(role=f"mailbox reader {name}", pid=reader.process.pid, how=how, restart_s=0.0))
+
+
+def _keep(reader: _Living) -> None:
+    """Do not let it go yet."""
+    if reader.going is not None:
+        reader.going.cancel()
+        reader.going = None

@@ -34,9 +34,12 @@ def move_message(path: bytes, other: bytes) -> None:
 def clean_tmp(folder: bytes, now: float) -> None:
     """Remove what deliveries that were cut off left in ``tmp``, as far as that can be."""
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if not entry.name.startswith(b".") and entry.stat(follow_symlinks=False).st_atime + _STALE_S < now:
-                    os.unlink(entry.path)
+        entries = list(os.scandir(folder))
     except OSError:
-        pass
+        return
+    for entry in entries:
+        try:
+            if not entry.name.startswith(b".") and entry.stat(follow_symlinks=False).st_atime + _STALE_S < now:
+                os.unlink(entry.path)
+        except OSError:
+            continue

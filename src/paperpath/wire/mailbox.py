@@ -52,7 +52,7 @@ class Admit(msgspec.Struct, frozen=True, array_like=True, tag="admit", gc=False)
 
 
 class Idle(msgspec.Struct, frozen=True, array_like=True, tag="idle", gc=False):
-    """No mailbox has been open here for a while, and ``admitted`` is how many ever were: let me go."""
+    """No mailbox is open here, and ``admitted`` is how many ever were: I may be let go."""
 
     admitted: int
 

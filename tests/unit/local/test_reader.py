@@ -12,6 +12,8 @@ import msgspec
 import pytest
 
 from paperpath.local import reader as module
+from paperpath.local import readers as readers_module
+from paperpath.local.lookup import CannotTell
 from paperpath.local.mailbox import Mailbox
 from paperpath.local.reader import Reader
 from paperpath.local.readers import Readers, _Living
@@ -168,15 +170,13 @@ def test_a_question_that_makes_no_sense(folder: Path) -> None:
     play(folder, scene)
 
 
-def test_it_is_let_go_when_nobody_is_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "IDLE_S", 0.01)
-
+def test_it_says_when_it_has_no_mailbox(folder: Path) -> None:
     async def scene(stage: Stage) -> None:
-        assert await stage.root.receive() == Idle(0)
-        talk = stage.admit(f"{folder}/joe")
-        assert await talk.receive() == Opened(1, 2)
-        talk.sock.close()
-        assert await stage.root.receive() == Idle(1)
+        for number in (1, 2):
+            talk = stage.admit(f"{folder}/joe")
+            assert await talk.receive() == Opened(1, 2)
+            talk.sock.close()
+            assert await stage.root.receive() == Idle(number)
 
     play(folder, scene)
 
@@ -192,17 +192,53 @@ def test_it_ends_with_its_last_mailbox_where_local_is_gone(folder: Path) -> None
     play(folder, scene)
 
 
-def test_local_lets_go_only_who_knows_of_all_that_was_given() -> None:
-    class End:
-        closed = False
+class End:
+    """In place of the conversation with a reader."""
 
-        def close(self) -> None:
-            self.closed = True
+    def __init__(self) -> None:
+        self.closed = False
 
-    end = End()
-    living = _Living(cast(Any, None), cast(Channel, end), cast(Any, None), admitted=2)
+    def close(self) -> None:
+        self.closed = True
+
+
+def readers_of(count: int) -> tuple[Readers, list[_Living], list[End]]:
+    """Return so many readers that have been given a mailbox each, and the ends of their conversations."""
     readers = Readers(Log("local", lambda _: None, lambda: 0.0))
-    readers._idle(living, Idle(1))
-    assert not end.closed, "a mailbox is on its way to it"
-    readers._idle(living, Idle(2))
-    assert end.closed
+    ends = [End() for _ in range(count)]
+    living = [_Living(cast(Any, None), cast(Channel, end), cast(Any, None), admitted=1) for end in ends]
+    readers._processes += living
+    return readers, living, ends
+
+
+def test_a_reader_stays_for_a_while_and_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers_module, "KEEP_S", 0.0)
+
+    async def run() -> None:
+        readers, (one, two), (end, other) = readers_of(2)
+        readers._idle(one, Idle(1))
+        readers._idle(two, Idle(0))
+        before = [end.closed, other.closed]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert (before, [end.closed, other.closed]) == ([False, False], [True, False]), "one has a mailbox coming"
+
+    asyncio.run(run())
+
+
+def test_a_reader_without_mailboxes_gives_way() -> None:
+    async def run() -> None:
+        readers, living, ends = readers_of(64)
+        with pytest.raises(CannotTell, match="too many"):
+            readers._make_room()
+        for one in (living[5], living[3]):
+            readers._idle(one, Idle(1))
+            await asyncio.sleep(0.001)
+        readers._make_room()
+        assert [end.closed for end in ends].index(True) == 5 and sum(end.closed for end in ends) == 1
+        readers._processes += readers_of(15)[1]
+        ends[3].closed = True
+        with pytest.raises(CannotTell, match="too many"):
+            readers._make_room()
+
+    asyncio.run(run())

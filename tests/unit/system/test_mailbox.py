@@ -33,5 +33,13 @@ def test_what_is_none(tmp_path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_what_cannot_be_removed_keeps_nothing_else(tmp_path: Path) -> None:
+    for name in ("1", "3"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "2").mkdir()
+    clean_tmp(os.fsencode(tmp_path), 1e12)
+    assert os.listdir(tmp_path) == ["2"]
+
+
 def test_cleaning_what_is_not_there(tmp_path: Path) -> None:
     clean_tmp(os.fsencode(tmp_path / "tmp"), 0.0)
