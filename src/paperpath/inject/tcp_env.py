@@ -6,6 +6,8 @@ import socket
 from paperpath.inject.command import TEMPORARY, Usage, options
 from paperpath.system import helpers
 
+_LETTERS = bytes(range(33, 127))
+"""Options: those that mean nothing are passed over, as qmail's does."""
 _IDENT_PORT = 113
 _IDENT_S = 30
 _IDENT_MOST_BYTES = 4096
@@ -19,10 +21,10 @@ def main(argv: list[str]) -> int:
     words = [os.fsencode(word) for word in argv[1:]]
     asks, seconds = True, _IDENT_S
     try:
-        for letter, value in options(words, b"rR", b"t"):
+        for letter, value in options(words, _LETTERS, b"t"):
             if letter == b"t":
                 seconds = int(value[:9]) if value[:9].isdigit() else _IDENT_S
-            else:
+            elif letter in b"rR":
                 asks = letter == b"r"
     except Usage:
         words = []
