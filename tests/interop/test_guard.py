@@ -224,7 +224,7 @@ def test_a_flood_leaves_room_for_relay_networks_and_the_known() -> None:
         service.wait_for("message.done")
         said = hold(service, 3000, stack)
         assert sum(said.values()) == 3000
-        assert 100 <= said["220"] <= 160, said
+        assert 80 <= said["220"] <= 160, said
         assert set(said) <= {"220", "421"}, said
         relayed(service, "in the flood")
         until_greeted(service, known, "220")

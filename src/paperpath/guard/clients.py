@@ -3,11 +3,12 @@
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
 
-from paperpath.base.networks import networks_of, parse_network
+from paperpath.base.networks import Networks, networks_of, parse_network
 from paperpath.base.text import one_line
 from paperpath.guard.book import Book
 from paperpath.guard.rates import Rates
@@ -30,6 +31,8 @@ _RATES_MOST = 8
 _MINUTE_S = 60
 _TELL_FROM = 4
 """Sessions of a network are told to other processes from this part of their limit on."""
+_PENDING_MOST_BYTES = 4 * 1024 * 1024
+"""What may wait for a process to read it; one that reads nothing is hung up on, and begins anew."""
 _FRAME_MOST_BYTES = 256 * 1024
 
 
@@ -79,7 +82,10 @@ class Clients:
     def tell(self, frame: msgspec.Struct) -> None:
         """Tell all."""
         for channel in list(self._clients):
-            channel.send(frame)
+            if channel.pending_bytes > _PENDING_MOST_BYTES:
+                channel.close("it does not read")
+            else:
+                channel.send(frame)
 
     def close(self) -> None:
         """Talk to nobody any more."""
@@ -109,7 +115,7 @@ class Clients:
     def _saw(self, channel: Channel, seen: wire.Seen) -> None:
         if min(seen.connections, seen.messages, seen.recipients, seen.held, seen.turned_away) < 0:
             raise ValueError("counts are not below zero")
-        near, wide = networks_of(parse_network(seen.network).network_address)
+        near, wide = _networks(seen.network)
         if near != seen.network:
             raise ValueError("not a network that clients are counted by")
         change = seen.held - self._clients[channel].held[near]
@@ -175,6 +181,11 @@ class Clients:
         for network, count in list(self._clients[channel].held.items()):
             self._hold(channel, network, -count)
         del self._clients[channel]
+
+
+@lru_cache(maxsize=_COUNTERS_MOST)
+def _networks(network: str) -> Networks:
+    return networks_of(parse_network(network).network_address)
 
 
 def _pages(items: list[T]) -> list[tuple[T, ...]]:

@@ -38,6 +38,8 @@ _TELL_EVERY_S = 0.25
 """How old what was seen may grow before it is told: so much later than at once a rate holds."""
 _ANSWER_WITHIN_S = 2.0
 """A question that takes longer is answered yes."""
+_PENDING_MOST_BYTES = 1024 * 1024
+"""What may wait for `guard` to read it: beyond that what is seen is forgotten, as if it were away."""
 _KNOWN_MOST = 20_000
 _SLOWED_MOST = 20_000
 _UNTOLD_MOST = 20_000
@@ -129,7 +131,7 @@ class Guard:
 
     def report(self, address: str, offence: Offence, detail: str) -> None:
         """Tell of something that counts against an address; where `guard` is away it counts for nothing."""
-        if self._link is not None:
+        if self._link is not None and self._link.pending_bytes < _PENDING_MOST_BYTES:
             self._link.send(Offended(address, offence, detail[:TEXT_MOST]))
 
     def allow(self, key: str, amount: int, rates: tuple[Rate, ...], on_answer: OnVerdict) -> None:
@@ -146,7 +148,8 @@ class Guard:
         asyncio.get_running_loop().call_later(_ANSWER_WITHIN_S, self._answer, ticket, True, 0)
 
     def close(self) -> None:
-        """Tell what is left to tell, and nothing more."""
+        """Talk to `guard` no more."""
+        self._log = None
         if self._timer is not None:
             self._timer.cancel()
         if self._link is not None:
@@ -173,7 +176,7 @@ class Guard:
     def _send_seen(self, seen: Iterable[Seen]) -> None:
         assert self._link is not None
         rest = tuple(seen)
-        while rest:
+        while rest and self._link.pending_bytes < _PENDING_MOST_BYTES:
             self._link.send(Observed(rest[:PAGE_MOST]))
             rest = rest[PAGE_MOST:]
 

@@ -332,3 +332,13 @@ async def test_a_ban_that_is_over_is_told_and_logged(scene: Scene, monkeypatch: 
     assert (line["network"], line["how"]) == (BAD, "expired")
     await until(lambda: not guard._bans)
     guard.close()
+
+
+async def test_who_does_not_read_what_it_is_told_is_hung_up_on(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paperpath.guard.clients._PENDING_MOST_BYTES", 100_000)
+    sock = await connect(str(scene.folder / "guard"))
+    await until(lambda: scene.role._clients._clients)
+    while scene.role._clients._clients:
+        scene.role._clients.tell(wire.Known(tuple(f"192.0.2.{n}" for n in range(200))))
+        await asyncio.sleep(0)
+    sock.close()

@@ -70,6 +70,19 @@ async def test_many_networks_take_several_frames(tmp_path: Path) -> None:
         assert sizes == [wire.PAGE_MOST, 1]
 
 
+async def test_a_guard_that_reads_nothing_is_told_no_more_than_the_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paperpath.process.guard._PENDING_MOST_BYTES", 10_000)
+    async with talking(tmp_path) as (guard, peer):
+        assert guard._link is not None
+        for _ in range(1000):  # in one turn of the loop: nothing is read meanwhile
+            guard.report("192.0.2.1", wire.Offence.EARLY_TALK, "x" * 100)
+        guard._send_seen(wire.Seen(f"192.0.2.{n}", 1, 0, 0, 0, 0) for n in range(250))
+        assert guard._link.pending_bytes < 10_200
+        await peer.heard.get()
+
+
 async def test_bans_come_and_go(tmp_path: Path) -> None:
     async with talking(tmp_path) as (guard, peer):
         bans = (wire.Ban("192.0.2.1", 0, "guessing"), wire.Ban("2001:db8::/32", 0, "by hand"))
