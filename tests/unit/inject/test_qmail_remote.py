@@ -3,14 +3,17 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from paperpath.dns.answers import Answer, Found, MxRecord, NoData, NoSuchName, TemporaryTrouble
+from paperpath.inject.qmail_remote import _look_up
 from paperpath.inject.qmail_remote_dns import addresses, exchangers
 from paperpath.inject.qmail_remote_hosts import NO_EXCHANGER, OURSELVES, TROUBLE, Nowhere, beyond_us, literal, route
+from tests.unit.dns.name_server import NameServer
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
 
@@ -124,6 +127,37 @@ def test_no_route_at_all() -> None:
 )
 def test_literals(host: bytes, expected: str | None) -> None:
     assert literal(host) == expected
+
+
+@pytest.fixture
+def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A name server in a thread of its own, which this host's resolv.conf seems to name."""
+    zone = {("d.test", "MX"): ["10 mx.d.test."], ("mx.d.test", "A"): ["192.0.2.1"], ("r.test", "A"): ["192.0.2.2"]}
+    loop, started, stopped = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        async with NameServer(zone) as server:
+            monkeypatch.setattr("paperpath.dns.resolver.system_servers", lambda text: (("127.0.0.1", server.port),))
+            started.set()
+            await stopped.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    started.wait()
+    yield
+    loop.call_soon_threadsafe(stopped.set)
+    thread.join()
+    loop.close()
+
+
+@pytest.mark.usefixtures("name_server")
+def test_this_hosts_name_servers_are_asked() -> None:
+    assert _look_up(b"d.test", is_relay=False) == [(10, "192.0.2.1")]
+    assert _look_up(b"r.test", is_relay=True) == [(0, "192.0.2.2")]
+    for name in (b"none.test", b""):
+        with pytest.raises(Nowhere) as nowhere:
+            _look_up(name, is_relay=False)
+        assert nowhere.value.args[0] == b"DSorry, I couldn't find any host named " + name + b". (#5.1.2)\n\0"
 
 
 def test_qmail_smtpd_waits_no_longer_than_it_is_told(tmp_path: Path) -> None:
