@@ -113,7 +113,8 @@ class Pop3Authorization(Pop3Lines):
 
     def _user_given(self, argument: bytes) -> None:
         if not self.config.passwords:
-            self._refuse("Passwords are not taken in clear text: use STLS first")
+            what_then = "use STLS first" if self.config.stls else "and TLS is not offered here"
+            self._refuse(f"Passwords are not taken in clear text, {what_then}")
         elif not argument:
             self._fault("USER needs a name")
         else:
