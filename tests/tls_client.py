@@ -41,10 +41,19 @@ class TlsClient:
         await self._loop.sock_sendall(self._socket, data)
 
     async def secure(
-        self, context: ssl.SSLContext, *, name: str | None = None, before: bytes = b"", together: bytes = b""
+        self,
+        context: ssl.SSLContext,
+        *,
+        name: str | None = None,
+        before: bytes = b"",
+        together: bytes = b"",
+        behind: bytes = b"",
     ) -> None:
-        """Shake hands.  ``before`` goes in clear in one piece with the first message, ``together`` over TLS with the
-        last."""
+        """Shake hands.
+
+        ``before`` goes in clear in one piece with the first message; with the last go ``together``, over TLS, and
+        ``behind``, as it is.
+        """
         tls = context.wrap_bio(self._to_tls, self._from_tls, server_hostname=name)
         while not _is_done(tls.do_handshake):
             await self._loop.sock_sendall(self._socket, before + self._from_tls.read())
@@ -57,6 +66,13 @@ class TlsClient:
         if together:
             tls.write(together)
         await self._loop.sock_sendall(self._socket, self._from_tls.read())
+
+    async def leave_within_handshake(self, context: ssl.SSLContext) -> None:
+        """Begin to shake hands, and go away."""
+        tls = context.wrap_bio(self._to_tls, self._from_tls)
+        assert not _is_done(tls.do_handshake)
+        await self._loop.sock_sendall(self._socket, self._from_tls.read())
+        self._socket.close()
 
     async def replies(self, count: int = 1) -> list[str]:
         """Read so many replies, each as its last line; fewer where the server closed the connection."""

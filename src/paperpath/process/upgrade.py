@@ -1,11 +1,12 @@
 """One connection's way from clear text to TLS, for whoever serves clients with `asyncio.Protocol` classes.
 
 Protocols and never streams: a stream may hold bytes that came in clear and hand them out as if they had come over TLS.
-Four things that the event loops do are met here, each seen on uvloop or on the standard loop:
+Five things that the event loops do are met here, each seen on uvloop or on the standard loop:
 
 - bytes are still handed over before TLS stands between the connection and us, even though reading is paused: those in
   clear are thrown away, those that are the client's part of the handshake already are given to TLS first;
 - bytes that came over TLS are handed over before the new transport is known: they are kept, and given out with it;
+- the standard loop hands out a transport whose TLS has broken already, by what came with the end of the handshake;
 - where a handshake takes too long, the standard loop never says that the connection is lost: ``on_failed`` always does;
 - a client that is silent, or never closes, would hold its place: both have a limit of ours.
 """
@@ -110,14 +111,23 @@ class Upgrade:
             early = early[taken:]
 
     def _finish(self, upgraded: asyncio.Transport | None) -> None:
-        if upgraded is None or upgraded.is_closing():
+        if upgraded is None or upgraded.is_closing() or not _is_secured(upgraded):
             self._fail("connection lost")
         elif not self._over:
             self._over = True
-            self._on_secured(upgraded, b"".join(self._kept or ()))
+            try:
+                self._on_secured(upgraded, b"".join(self._kept or ()))
+            except Exception as error:  # a defect of ours ends this connection, and nothing else
+                context = {"message": "beginning a session over TLS", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(context)
+                upgraded.abort()
 
     def _fail(self, reason: str) -> None:
         self._transport.abort()
         if not self._over:
             self._over = True
             self._on_failed(reason)
+
+
+def _is_secured(transport: asyncio.Transport) -> bool:
+    return transport.get_extra_info("ssl_object").version() is not None

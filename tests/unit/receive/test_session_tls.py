@@ -157,6 +157,42 @@ def test_no_handshake(loop: str, service: str, sent: bytes) -> None:
 
 @on_both_loops
 @pytest.mark.parametrize("service", ["smtp", "submissions"])
+def test_a_client_that_leaves_within_the_handshake(loop: str, service: str) -> None:
+    careless = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    careless.check_hostname = False
+
+    async def main() -> None:
+        for _ in range(5):  # what the loop sees of it depends on when it looks
+            async with serving(service) as server, TlsClient(server.port) as client:
+                if service == "smtp":
+                    await client.send(b"STARTTLS\r\n")
+                    assert codes(await client.replies(2)) == "220 220"
+                await client.leave_within_handshake(careless)
+                assert (await server.closed())["result"] == "tls-failed"
+
+    run(loop, main())
+
+
+@on_both_loops
+@pytest.mark.parametrize("turns", range(6))
+def test_what_comes_in_clear_right_after_the_handshake(loop: str, turns: int) -> None:
+    """Whether the loop meets it before or after it says that TLS is there depends on when it comes."""
+
+    async def main() -> None:
+        async with serving("submissions") as server, TlsClient(server.port) as client:
+            await client.secure(TRUSTING, name="mx.test")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            client.tls = None
+            await client.send(b"\x17\x03\x03\xff\xff" + b"x" * 1000)
+            line = await server.closed()
+            assert line["result"] in {"tls-failed", "closed"} and line["bytes_in"] == 0
+
+    run(loop, main())
+
+
+@on_both_loops
+@pytest.mark.parametrize("service", ["smtp", "submissions"])
 def test_a_session_can_be_ended_within_the_handshake(loop: str, service: str) -> None:
     async def main() -> None:
         async with serving(service) as server, TlsClient(server.port) as client:
