@@ -17,7 +17,7 @@ FRAGMENTS = [
     b"\r\n", b"\r", b"\n", b"\0", b" ", b"x", b"=", b"*\r\n", b"QUJD\r\n", b"NOOP\r\n", b"CAPA\r\n", b"XYZZY\r\n",
     b"USER a\r\n", b"PASS b\r\n", b"USER a\r\nPASS b\r\n", b"APOP a b\r\n", b"AUTH PLAIN\r\n", b"AUTH PLAIN QUJD\r\n",
     b"STAT\r\n", b"LIST\r\n", b"UIDL\r\n", b"LIST 2\r\n", b"RETR 1\r\n", b"RETR 3\r\n", b"TOP 2 1\r\n", b"DELE 1\r\n",
-    b"DELE 2\r\n", b"RSET\r\n", b"QUIT\r\n", b"9", b"u" * 600, b"u" * RESPONSE_LINE_MOST_BYTES,
+    b"DELE 2\r\n", b"RSET\r\n", b"QUIT\r\n", b"9", b"u" * 600, b"auth " + b"A" * 600, b"u" * RESPONSE_LINE_MOST_BYTES,
 ]  # fmt: skip
 DIALOGUES = st.lists(st.sampled_from(FRAGMENTS), max_size=25).map(b"".join)
 ANSWERS = st.lists(st.sampled_from(["ok", "failed No", "later No", "challenge QUJD"]), max_size=5)

@@ -114,7 +114,7 @@ class Pop3Lines(ABC):
 
     def _take_line(self) -> bool:
         """Execute one line; tell whether there was one."""
-        most = RESPONSE_LINE_MOST_BYTES if self._in_login else LINE_MOST_BYTES
+        most = self._line_most()
         start, end = self._at, self._buffer.find(b"\n", self._at) + 1
         if not end:
             if self.buffered_bytes >= most:
@@ -131,6 +131,11 @@ class Pop3Lines(ABC):
             line = self._buffer[start : end - 1]
             self._execute(line.removesuffix(b"\r"))
         return True
+
+    def _line_most(self) -> int:
+        # Clients send tokens of OAuth with AUTH, in one line, which RFC 5034 4 forbids above 255 bytes.
+        holds_response = self._in_login or self._buffer[self._at : self._at + 5].upper() == b"AUTH "
+        return RESPONSE_LINE_MOST_BYTES if holds_response else LINE_MOST_BYTES
 
     def _forget_input(self) -> None:
         self._buffer, self._at = b"", 0
