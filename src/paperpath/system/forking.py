@@ -10,7 +10,6 @@ import os
 import traceback
 from collections.abc import Callable, Mapping
 
-from paperpath.system.kernel import allow_being_looked_at
 from paperpath.system.spawn import ENVIRONMENT
 
 _DESCRIPTOR = 3
@@ -60,8 +59,6 @@ def _become(uid: int, gid: int) -> None:
     os.setresuid(uid, uid, uid)
     if os.getresuid() != (uid, uid, uid) or os.getresgid() != (gid, gid, gid) or os.getgroups() not in ([], [gid]):
         raise PermissionError("could not become the user for good")
-    # Else /proc/self would be root's, and the process could not open its own descriptors anew.
-    allow_being_looked_at()
 
 
 def set_title(title: str) -> None:

@@ -11,7 +11,6 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 _SYNC_FILE_RANGE_WRITE = 2
 _RENAME_NOREPLACE = 1
-_PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 
 
@@ -70,9 +69,3 @@ def forbid_new_privileges() -> None:
     """
     if _prctl is None or _prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         _raise_errno("no_new_privs")
-
-
-def allow_being_looked_at() -> None:
-    """Let processes of this user look into this one, as they may into any other of theirs, and itself through /proc."""
-    if _prctl is None or _prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0):
-        _raise_errno("dumpable")

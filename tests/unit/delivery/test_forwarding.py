@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from paperpath.base import aliases as base_aliases
 from paperpath.base.cdb import build
 from paperpath.base.outcome import Deferred, Delivered, Failed
 from paperpath.config.cdb_file import CdbFile
@@ -203,6 +204,12 @@ class TestAliases:
         assert isinstance(deliver(account, besides, letter()).outcome, Deferred)
         table.chmod(0o644)
         assert deliver(account, besides, letter(b"staff@h.ex")).forwards
+
+    def test_endless_table_waits(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(base_aliases, "_EXPANSIONS_MOST", 3)
+        done = self.expand(home, "staff@h.ex: a@x.ex, b@x.ex, c@x.ex, d@x.ex;")
+        assert isinstance(done.outcome, Deferred) and "too many" in done.outcome.text
+        assert not done.forwards
 
     def test_dotqmail_file_of_the_alias_user_comes_first(self, home: Path) -> None:
         (home / ".qmail-staff").write_bytes(b"&dot@x.ex\n")
