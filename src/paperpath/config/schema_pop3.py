@@ -12,12 +12,12 @@ class Pop3(Section, frozen=True, kw_only=True):
 
     sessions: Annotated[
         int,
-        Meta(ge=1, le=100_000),
+        Meta(ge=1, le=10_000),
         about("Sessions at once.", reason="each with a mailbox open; a client fetches in seconds, every few minutes"),
     ] = 1000
     sessions_per_address: Annotated[
         int,
-        Meta(ge=1, le=100_000),
+        Meta(ge=1, le=10_000),
         about(
             "Sessions at once from one address (of IPv6, from one /64).",
             reason="an office behind one address, each person with a computer and a telephone",

@@ -43,8 +43,8 @@ from paperpath.wire.mailbox import (
 
 _THREADS = 8
 """Mailboxes on the disk at once; others wait in line."""
-CONVERSATIONS_MOST = 1000
-"""Mailboxes open at once, each with a list of its messages in memory."""
+CONVERSATIONS_MOST = 10_000
+"""Mailboxes open at once, each with a list of its messages in memory: as many as `[pop3] sessions` may be."""
 
 _BROKEN = "a defect of the reader"
 

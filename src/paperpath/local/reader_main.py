@@ -14,7 +14,7 @@ from paperpath.system.confine import confine_calls, confine_files
 from paperpath.system.kernel import forbid_new_privileges
 from paperpath.system.privileges import limit_resources
 
-_FILES_MOST = CONVERSATIONS_MOST * 2 + 200
+_FILES_MOST = CONVERSATIONS_MOST + 200
 
 
 async def serve(sock: socket.socket, folder: str, user: str, as_json: bool) -> None:
