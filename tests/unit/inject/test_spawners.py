@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from paperpath.inject import qmail_lspawn, qmail_rspawn
-from paperpath.inject.tcpto import change, describe
+from paperpath.inject.tcpto import Table, change, describe
 from paperpath.protocol.qmail_remote import merge
 from paperpath.protocol.spawning import Commands
 
@@ -87,6 +87,22 @@ def test_deliveries_run_at_once_and_a_slot_is_used_once(home: Path) -> None:
     assert sorted(report.split(b"\0")[1:]) == [b"", b"\x01Ka@h.ex", b"\x02Kb@h.ex"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_message_that_is_another_s_is_not_delivered(home: Path) -> None:
+    assign(home, NOBODY)
+    os.chown(home / "queue/mess/5/28", NOBODY, NOBODY)
+    assert spawn(home, b"\x035/28\0\0joe@h.ex\0") == b"\x03ZSorry, message has wrong owner. (#4.3.5)\n\0"
+
+
+def test_without_root_it_delivers_for_its_own_user_only(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assign(home, 777)
+    monkeypatch.setenv("PAPERPATH_QMAIL_HOME", str(home))
+    monkeypatch.chdir(home)
+    monkeypatch.setattr(os, "geteuid", lambda: 778)
+    (command,) = Commands().feed(b"\x035/28\0\0joe@h.ex\0")
+    assert qmail_lspawn.report(qmail_lspawn._deliver(command, b"", ""), b"") == b"ZInternal qmail-lspawn bug.\n"
+
+
 def test_long_reports_of_qmail_local_are_cut() -> None:
     report = qmail_lspawn.report(0, b"x" * 3001)
     assert report == b"K" + b"x" * (3000 - 31 - 3) + b"\nError report too long, sorry.\n"
@@ -146,3 +162,26 @@ def test_the_table_of_hosts_that_did_not_answer() -> None:
     assert change(one + two, record(3, 0, 0)[:4], 1001, True) == (0, record(3, 1, 1001)), "the least in time and count"
     assert change(one + two, record(3, 0, 0)[:4], 1001, False) is None
     assert describe(two + record(3, 0, 1), 1010) == (b"192.0.2.2 timed out 10 seconds ago; # recent timeouts: 9\n")
+
+
+def test_case_77_a_host_that_timed_out_twice_is_left_alone_for_an_hour_or_so(tmp_path: Path) -> None:
+    (tmp_path / "queue/lock").mkdir(parents=True)
+    (tmp_path / "queue/lock/tcpto").write_bytes(record(1, 1, 1000) + record(2, 2, 1000) + bytes(32))
+    table, once, twice = Table(str(tmp_path)), record(1, 0, 0)[:4], record(2, 0, 0)[:4]
+    assert not table.is_avoided(once, 1001, 0)
+    for pid, seconds in ((0, 60 * 64), (31, 91 * 64)):
+        assert table.is_avoided(twice, 1000 + seconds - 1, pid)
+        assert not table.is_avoided(twice, 1000 + seconds, pid)
+    table.note(twice, 9000, timed_out=False)
+    assert not table.is_avoided(twice, 1001, 0), "it answered"
+    for now in (9000, 9120):
+        assert not table.is_avoided(record(3, 0, 0)[:4], now, 0)
+        table.note(record(3, 0, 0)[:4], now, timed_out=True)
+    assert table.is_avoided(record(3, 0, 0)[:4], 9121, 0)
+
+
+def test_without_a_table_nothing_is_known(tmp_path: Path) -> None:
+    table = Table(str(tmp_path))
+    assert not table.is_avoided(bytes(4), 1, 0)
+    table.note(bytes(4), 1, timed_out=True)
+    assert not (tmp_path / "queue").exists()
