@@ -148,6 +148,8 @@ class Session(asyncio.Protocol):
         if self._is_over:  # a handshake that failed said so already
             return
         self._is_over = True
+        if self._upgrade is not None:
+            self._upgrade.cancel()
         self._sessions.discard(self)
         self._login.abandon()
         if self._fetching is not None:

@@ -1,11 +1,13 @@
 """One connection's way from clear text to TLS, for whoever serves clients with `asyncio.Protocol` classes.
 
 Protocols and never streams: a stream may hold bytes that came in clear and hand them out as if they had come over TLS.
-Five things that the event loops do are met here, each seen on uvloop or on the standard loop:
+Six things that the event loops do are met here, each seen on uvloop or on the standard loop:
 
 - bytes are still handed over before TLS stands between the connection and us, even though reading is paused: those in
   clear are thrown away, those that are the client's part of the handshake already are given to TLS first;
 - bytes that came over TLS are handed over before the new transport is known: they are kept, and given out with it;
+- uvloop tells TLS that the connection is lost before it begins, where the client went that early, and then begins all
+  the same, with a timer that holds everything for as long as a handshake may take: it is told once more;
 - the standard loop hands out a transport whose TLS has broken already, by what came with the end of the handshake;
 - where a handshake takes too long, the standard loop never says that the connection is lost: ``on_failed`` always does;
 - a client that is silent, or never closes, would hold its place: both have a limit of ours.
@@ -66,7 +68,10 @@ class Upgrade:
             self._early += data
 
     def cancel(self) -> None:
-        """Give up; the connection is over, and nothing is called."""
+        """Give up; the connection is over, and nothing is called.
+
+        To be called where the owner is told that the connection is lost, too: on uvloop the handshake would wait on.
+        """
         self._over = True
         if self._task is not None:
             self._task.cancel()
@@ -88,7 +93,9 @@ class Upgrade:
             # When this goes on, TLS stands between the connection and us; it begins in the next turn, and then reads.
             await asyncio.sleep(0)
             self._kept = []
-            if self._early:
+            if self._transport.is_closing():
+                loop.call_soon(self._transport.get_protocol().connection_lost, None)
+            elif self._early:
                 loop.call_soon(self._hand_over)
             upgraded = await starting
         except Exception as error:

@@ -169,6 +169,8 @@ class Connection(Paced):
         if self._is_over:  # a handshake that failed said so already
             return
         self._is_over = True
+        if self._upgrade is not None:
+            self._upgrade.cancel()
         self._forget_timer()
         self._sessions.discard(self)
         self._login.end()

@@ -1,6 +1,7 @@
 """Sessions that go over to TLS, on real sockets and on both event loops."""
 
 import asyncio
+import gc
 import ssl
 from itertools import pairwise
 from pathlib import Path
@@ -169,6 +170,8 @@ def test_a_client_that_leaves_within_the_handshake(loop: str, service: str) -> N
                     assert codes(await client.replies(2)) == "220 220"
                 await client.leave_within_handshake(careless)
                 assert (await server.closed())["result"] == "tls-failed"
+            while len(asyncio.all_tasks()) > TASKS_OF_A_TEST:
+                await asyncio.sleep(0)  # the handshake's own end
 
     run(loop, main())
 
@@ -187,6 +190,25 @@ def test_what_comes_in_clear_right_after_the_handshake(loop: str, turns: int) ->
             await client.send(b"\x17\x03\x03\xff\xff" + b"x" * 1000)
             line = await server.closed()
             assert line["result"] in {"tls-failed", "closed"} and line["bytes_in"] == 0
+
+    run(loop, main())
+
+
+@on_both_loops
+def test_clients_that_are_gone_before_the_handshake_leave_nothing(loop: str) -> None:
+    """Neither a session nor what TLS holds for it, for as long as a handshake may take."""
+
+    async def main() -> None:
+        async with serving("submissions") as server:
+            for _ in range(30):
+                async with TlsClient(server.port) as client:
+                    await client.send(b"\x16\x03\x01")
+            while len(server.opened) < 30 or len(server.scene.sessions):
+                await asyncio.sleep(0)
+            server.opened.clear()
+            gc.collect()
+            held = [one for one in gc.get_objects() if type(one).__name__ == "SSLProtocol"]
+            assert len(held) <= 3
 
     run(loop, main())
 
@@ -269,6 +291,9 @@ def test_a_listed_certificate_may_relay(loop: str, held: bool, tmp_path: Path) -
 
     run(loop, main())
 
+
+TASKS_OF_A_TEST = 2
+"""The one that waits for it, and itself."""
 
 PLAIN = EHLO + b"STARTTLS\r\n"
 INJECTED = b"NOOP\r\nMAIL FROM:<injected@c>\r\nRCPT TO:<joe@here.test>\r\nDATA\r\ninjected\r\n.\r\n"
