@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from paperpath.inject import qmail_lspawn, qmail_rspawn
+from paperpath.inject import qmail_lspawn, qmail_rspawn, spawning
 from paperpath.inject.tcpto import Table, change, describe
 from paperpath.protocol.qmail_remote import merge
 from paperpath.protocol.spawning import Commands
@@ -99,6 +99,7 @@ def test_without_root_it_delivers_for_its_own_user_only(home: Path, monkeypatch:
     monkeypatch.setenv("PAPERPATH_QMAIL_HOME", str(home))
     monkeypatch.chdir(home)
     monkeypatch.setattr(os, "geteuid", lambda: 778)
+    monkeypatch.setattr(spawning, "become", lambda words: pytest.fail("it would run as somebody else"))
     (command,) = Commands().feed(b"\x035/28\0\0joe@h.ex\0")
     assert qmail_lspawn.report(qmail_lspawn._deliver(command, b"", ""), b"") == b"ZInternal qmail-lspawn bug.\n"
 
