@@ -79,32 +79,34 @@ class Client:
                 commands.insert(0, b"RSET\r\n")
             if self._pipelines:
                 self._peer.write(b"".join(commands))
-            code = self._ask(commands)
-            if code < _BAD:
+            if self._asked(name, commands):
                 self._content(file)
-                code = self._code()
-            letter = b"D" if code >= _NO else b"Z" if code >= _BAD else b"K"
-            injection.write_all(1, answer(name, letter, self._said))
+                self._answer(name, self._code())
         self._is_used = True
 
-    def _ask(self, commands: list[bytes]) -> int:
-        """Return the first reply that is no yes, else the last.  Raises Broken."""
-        code, said = 0, b""
+    def _asked(self, name: bytes, commands: list[bytes]) -> bool:
+        """Tell whether the message may come now; where not, that is the answer.  Raises Broken."""
+        is_refused = False
         for command in commands:
             if not self._pipelines:
                 self._peer.write(command)
-            its = self._code()
-            if code >= _BAD:
-                if its < _BAD:  # refused before, and taken now
+            code = self._code()
+            if is_refused:
+                if code < _BAD:  # refused before, and taken now
                     raise Broken("protocol violation")
-                continue
-            code, said = its, self._said
-            if code >= _BAD and command.startswith(b"RSET"):
-                raise Broken("protocol violation")
-            if code >= _BAD and not self._pipelines:
-                break
-        self._said = said
-        return code
+            elif code >= _BAD:
+                if command.startswith(b"RSET"):
+                    raise Broken("protocol violation")
+                self._answer(name, code)
+                is_refused = True
+                if not self._pipelines:
+                    break
+        return not is_refused
+
+    def _answer(self, name: bytes, code: int) -> None:
+        """Tell maildirserial what the server's last words mean for a message."""
+        letter = b"D" if code >= _NO else b"Z" if code >= _BAD else b"K"
+        injection.write_all(1, answer(name, letter, self._said))
 
     def _content(self, file: "BufferedReader") -> None:
         encoder, end = DataEncoder(), b"\n"
