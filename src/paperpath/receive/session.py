@@ -178,7 +178,7 @@ class Session(Connection):
             trace=self._trace() + prefix,
             content=message.content,
             size=message.size,
-            origin=f"{self._service_name} {self._peer}",
+            origin=" ".join(filter(None, (self._service_name, self._peer, self._login.shown()))),
             smtputf8=machine.smtputf8,
             attached=message.descriptor is not None,
             terms=self._terms,

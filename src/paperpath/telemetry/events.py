@@ -134,6 +134,8 @@ class SessionClosed(Event, frozen=True):
     result: str
     """``quit``, ``closed``, ``timeout``, ``refused``, ``tls-failed``, ``error`` …"""
     reason: str | None = None
+    account: str | None = None
+    """Who has logged in."""
     tls: str | None = None
     """Version, cipher and bits of its key."""
     server_name: str | None = None

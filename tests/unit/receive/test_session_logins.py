@@ -69,6 +69,9 @@ async def test_who_has_logged_in_sends_to_everywhere_and_is_not_named(scene: Sce
     assert taken.content == b"From: joe@here.test\nDate: x\nMessage-ID: <1@c>\n\nHello.\n"
     assert b" with ESMTPA (" in taken.trace and taken.trace.count(b"\n") == 3
     assert b"joe" not in taken.trace.replace(b"for <ann@far.test>", b"")
+    assert taken.origin == f"submission {RELAY} joe@here.test"
+    client.leave()
+    assert client.closed_line["account"] == "joe@here.test"
     _, _, asked = scene.logins.asked[0]
     assert (asked["service"], asked["peer"], asked["secure"]) == ("submission", RELAY, False)
 
