@@ -1,8 +1,8 @@
 """The attempts of one process that asks: what it sends is as hostile as the network."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from paperpath.auth.attempt import End, Exchange, mechanism
 from paperpath.auth.bench import Bench
@@ -32,6 +32,8 @@ _ATTEMPTS_MOST = 20_000
 """Of one process: twice the sessions that `receive` has by default."""
 _TEXT_MOST = 64
 _NOT_OFFERED = "mechanism not offered"
+
+_Take = Callable[[], Awaitable[Say | End]]
 
 
 class _Attempt:
@@ -90,7 +92,7 @@ class Desk:
         else:
             client = Client(login.service, login.peer, login.secure)
             attempt = self._open[ticket] = _Attempt(login, Exchange(machine, self.bench.judge, client))
-            self._run(attempt, attempt.exchange.start(login.initial))
+            self._run(attempt, partial(attempt.exchange.start, login.initial))
 
     def _respond(self, frame: Respond) -> None:
         attempt = self._open.get(frame.ticket)
@@ -98,21 +100,21 @@ class Desk:
             return  # it crossed the end of the attempt
         if attempt.task is not None:
             raise ValueError("a response out of turn")
-        self._run(attempt, attempt.exchange.respond(frame.response))
+        self._run(attempt, partial(attempt.exchange.respond, frame.response))
 
     def _abandon(self, ticket: int) -> None:
         attempt = self._open.pop(ticket, None)
         if attempt is not None and attempt.task is not None:
             attempt.task.cancel()
 
-    def _run(self, attempt: _Attempt, step: Coroutine[Any, Any, Say | End]) -> None:
+    def _run(self, attempt: _Attempt, step: _Take) -> None:
         attempt.task = asyncio.create_task(self._step(attempt, step, self.bench.settings.timeout_s))
 
-    async def _step(self, attempt: _Attempt, step: Coroutine[Any, Any, Say | End], timeout_s: float) -> None:
+    async def _step(self, attempt: _Attempt, step: _Take, timeout_s: float) -> None:
         said: Say | End
         try:
             async with asyncio.timeout(timeout_s):
-                said = await step
+                said = await step()
         except TimeoutError:
             said = Unknown("judging it took too long")
         except Exception as error:  # a defect of ours says nothing about the password

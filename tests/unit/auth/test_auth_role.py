@@ -7,13 +7,24 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import apsw
+import msgspec
 import pytest
 
 from paperpath.auth import accounts as accounts_module
 from paperpath.config.uses import read_uses
 from paperpath.process.passes import is_good_pass
 from paperpath.system.clock import now
-from paperpath.wire.logins import Challenge, LoggedIn, LoginRefused
+from paperpath.wire.frame import VERSION, Hello, encode
+from paperpath.wire.logins import (
+    LOGINS_FRAME_MOST_BYTES,
+    RESPONSE_MOST_BYTES,
+    Abandon,
+    Challenge,
+    LoggedIn,
+    Login,
+    LoginRefused,
+    Respond,
+)
 from tests.unit.auth.scene import NOW, PASS_KEY, Scene, scene
 
 
@@ -217,3 +228,73 @@ async def test_no_password_is_logged(auth: Scene) -> None:
     log = "".join(auth.lines)
     assert "login.succeeded" in log and "login.failed" in log
     assert "secret" not in log and "not-this-one" not in log
+
+
+async def test_a_name_that_is_nobodys_costs_a_hash_too(auth: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[bytes] = []
+
+    def noted(stored: str, password: bytes) -> bool:
+        assert stored.startswith("$argon2id$")
+        hashed.append(password)
+        return False
+
+    monkeypatch.setattr(accounts_module, "_is_right", noted)
+    for name in ("nobody@example.test", "no account at all", "you@example.test"):
+        await auth.plain(name, "secret-of-" + name)
+    assert len(hashed) == 3
+
+
+async def test_others_may_not_ask(prepared: Path) -> None:
+    async with scene(prepared, client_users=(4_000_000,)) as auth:
+        reader, writer = await asyncio.open_unix_connection(str(prepared / "auth"))
+        assert await reader.read() == b""
+        writer.close()
+        assert not auth.lines
+    (prepared / "auth").unlink()
+
+
+LOGIN = Login(1, "LOGIN", None, "submission", "192.0.2.1", True)
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [LOGIN, LOGIN],
+        [LOGIN, Respond(1, b"you@example.test"), Respond(1, b"x"), Respond(1, b"y")],
+        [msgspec.structs.replace(LOGIN, service="x" * 65)],
+        [msgspec.structs.replace(LOGIN, peer="x" * 65)],
+        [msgspec.structs.replace(LOGIN, initial=b"x" * LOGINS_FRAME_MOST_BYTES)],
+        [Challenge(1, b"")],
+    ],
+)
+async def test_what_is_out_of_place_ends_the_conversation(auth: Scene, frames: list[msgspec.Struct]) -> None:
+    reader, writer = await asyncio.open_unix_connection(str(auth.folder / "auth"))
+    writer.write(b"".join(map(encode, [Hello(VERSION, "receive"), *frames])))
+    await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    assert isinstance(await auth.plain("you@example.test", "secret"), LoggedIn)  # others are served
+
+
+async def test_what_comes_late_is_ignored(auth: Scene) -> None:
+    reader, writer = await asyncio.open_unix_connection(str(auth.folder / "auth"))
+    late = [Hello(VERSION, "receive"), Respond(7, b"x"), Abandon(8), LOGIN, Abandon(1), Respond(1, b"x"), LOGIN]
+    writer.write(b"".join(map(encode, late)))
+    assert await reader.read(4096)  # the second attempt of that number goes on
+    writer.close()
+
+
+async def test_an_initial_response_that_is_too_long_is_no_response(auth: Scene) -> None:
+    answer = await auth.begin("PLAIN", b"x" * (RESPONSE_MOST_BYTES + 1)).answer()
+    assert isinstance(answer, LoginRefused) and answer.malformed
+
+
+async def test_a_helper_that_is_away_is_our_trouble(prepared: Path) -> None:
+    async with scene(prepared, backends=("pam",), takes_tokens=True) as auth:
+        for answer in (
+            await auth.plain("you@example.test", "secret"),
+            await auth.begin("XOAUTH2", b"user=you@example.test\x01auth=Bearer abc\x01\x01").answer(),
+        ):
+            assert isinstance(answer, LoginRefused) and answer.temporary
+        scram = await auth.begin("SCRAM-SHA-256", b"n,,n=you@example.test,r=abc").answer()
+        assert isinstance(scram, Challenge)  # made up: nobody here has keys
+    (prepared / "auth").unlink()
