@@ -2,8 +2,23 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")  # RFC 3463 2
+
+
+@lru_cache(maxsize=1000)
+def _lead(code: int, status: str) -> str:
+    """Return what stands after the code on each line.  Raises ValueError for what no reply begins with."""
+    if not 200 <= code <= 599:
+        raise ValueError(f"a reply code is 200 to 599, not {code}")
+    if not status:
+        return ""
+    if not _STATUS.fullmatch(status):
+        raise ValueError(f"not an enhanced status: {status!r}")
+    if status[0] != str(code)[0]:
+        raise ValueError(f"enhanced status {status} contradicts reply code {code}")
+    return f"{status} "
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +32,11 @@ class Reply:
     """The encoded reply: a constant reply is encoded once and sent a million times."""
 
     def __post_init__(self) -> None:
-        if not 200 <= self.code <= 599:
-            raise ValueError(f"a reply code is 200 to 599, not {self.code}")
-        if self.status and not _STATUS.fullmatch(self.status):
-            raise ValueError(f"not an enhanced status: {self.status!r}")
-        if self.status and self.status[0] != str(self.code)[0]:
-            raise ValueError(f"enhanced status {self.status} contradicts reply code {self.code}")
-        if not self.lines or any(not line.isprintable() for line in self.lines):
+        lead = _lead(self.code, self.status)
+        if not self.lines or not "".join(self.lines).isprintable():
             raise ValueError("a reply has at least one line, and no control characters")
-        lead = f"{self.status} " if self.status else ""
-        last = len(self.lines) - 1
-        text = "".join(f"{self.code}{' ' if i == last else '-'}{lead}{line}\r\n" for i, line in enumerate(self.lines))
+        *others, last = self.lines
+        text = "".join([f"{self.code}-{lead}{line}\r\n" for line in others] + [f"{self.code} {lead}{last}\r\n"])
         object.__setattr__(self, "_wire", text.encode())
 
     @property

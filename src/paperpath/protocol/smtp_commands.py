@@ -97,6 +97,12 @@ def _read_parameters(text: bytes, known: _Parameters) -> dict[str, Any] | Refusa
     return fields
 
 
+# A path as nearly all are: in brackets, an atom or several (RFC 5321 4.1.2), a domain, no parameters.  What it
+# matches means the same to the functions below, in one step instead of ten.
+USUAL_PATH: Final = re.compile(rb"<([\w.+=-]{1,64}@[a-zA-Z0-9.-]{1,255})>", re.ASCII)
+_usual_path = USUAL_PATH.fullmatch
+
+
 def _is_address(address: bytes) -> bool:
     """Tell whether an unquoted, non-empty address is within the limits and has a domain that could be one."""
     if len(address) > ADDRESS_MOST_BYTES or b"\0" in address:
@@ -126,6 +132,8 @@ def parse_mail(
     if argument[:5].upper() != b"FROM:":
         return MAIL_SYNTAX
     text = argument[5:].lstrip(b" ")
+    if usual := _usual_path(text):
+        return SenderGiven(usual[1])
     parsed = parse_path(text)
     if not text or parsed is None:
         return SENDER_BAD
@@ -151,7 +159,10 @@ def parse_rcpt(argument: bytes, smtputf8: bool) -> RecipientGiven | Refusal:
     """Read what follows ``RCPT`` (RFC 5321 4.1.1.3); ``smtputf8`` says whether MAIL asked for it."""
     if argument[:3].upper() != b"TO:":
         return RCPT_SYNTAX
-    parsed = parse_path(argument[3:].lstrip(b" "))
+    text = argument[3:].lstrip(b" ")
+    if usual := _usual_path(text):
+        return RecipientGiven(usual[1])
+    parsed = parse_path(text)
     if parsed is None:
         return RECIPIENT_BAD
     address, rest = parsed

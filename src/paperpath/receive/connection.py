@@ -300,7 +300,7 @@ class Connection(Paced):
             self.last_input = self._sessions.time()
             if not self._transport.is_closing():
                 self._transport.write(output)
-                if self.standing.is_stranger:
+                if self._machine.refused > self._tolerated and self.standing.is_stranger:
                     self._punish(self._machine.refused, self._limits.error_delay_s)
 
     def _greet(self) -> None:

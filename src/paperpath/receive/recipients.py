@@ -6,7 +6,7 @@ from typing import NamedTuple
 from paperpath.base.reply import Reply
 from paperpath.base.text import show
 from paperpath.config.control import is_bad_sender
-from paperpath.config.routing import is_open, route
+from paperpath.config.routing import is_open
 from paperpath.process.directory import Answer
 from paperpath.receive import replies
 from paperpath.receive.service import Service
@@ -53,7 +53,7 @@ class Recipients:
     def judge(self, sender: bytes, address: bytes, on_verdict: OnVerdict, *, relay: bool) -> None:
         """Call ``on_verdict`` once, now or later; ``relay``: the client may send to everywhere."""
         settings = self._service.settings
-        found = route(settings.routing, address)
+        found = self._service.route(address)
         if self._standing.is_slowed("recipients"):
             on_verdict(_TOO_MANY)
         elif is_bad_sender(sender, settings.refused_senders):

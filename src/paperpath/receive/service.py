@@ -4,11 +4,12 @@ import asyncio
 import ipaddress
 import os
 import socket
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from paperpath.base.networks import networks_of, parse_address
 from paperpath.config.logins import SHOWING
+from paperpath.config.routing import route
 from paperpath.process.directory import Directory
 from paperpath.process.guard import Guard
 from paperpath.process.logins import Logins
@@ -20,6 +21,7 @@ from paperpath.system.tls import TlsDetails, server_tls
 from paperpath.telemetry.log import Log
 
 _PEERS_REMEMBERED = 10_000
+_ADDRESSES_REMEMBERED = 10_000
 
 
 class Client(NamedTuple):
@@ -89,6 +91,8 @@ class Service:
             return Client(False, *networks_of(address))
 
         self.client = client
+        self.route = lru_cache(maxsize=_ADDRESSES_REMEMBERED)(partial(route, settings.routing))
+        """Where a recipient goes; the settings do not change, and most mail is for few."""
         self.tls = None if settings.tls is None else server_tls(settings.tls)
         self._configs: dict[Kind, ServerConfig] = {}
 

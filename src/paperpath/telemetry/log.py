@@ -18,17 +18,14 @@ from paperpath.base.dates import iso8601
 from paperpath.telemetry.event import Event
 
 _PLAIN = re.compile(r'[^\s"=\\]+')
+_is_plain_ascii = re.compile(r"[!#-<>-\[\]-~]+").fullmatch
 _encode_json = msgspec.json.Encoder().encode
 _WRITE_MOST_BYTES = select.PIPE_BUF
 """What the kernel puts into a pipe in one piece; only a single line that is longer can be mixed with others'."""
 
 
-def _value(value: object) -> str:
-    kind = type(value)
-    if kind is int:
-        return str(value)
-    if kind is float:
-        return f"{value:.3f}"
+def _text(value: object) -> str:
+    """Return a value that is neither a number nor plain ASCII."""
     text = str(value)
     return text if _PLAIN.fullmatch(text) and text.isprintable() else _json(text)
 
@@ -55,11 +52,16 @@ def logfmt(event: Event, process: str, now: float) -> str:
     """Return the event as one line for people, without its line end."""
     seconds = int(now)
     head, names = _head(type(event), process)
-    parts = [iso8601(seconds)[:-1], f".{int((now - seconds) * 1000):03}Z", head]
+    line = f"{iso8601(seconds)[:-1]}.{int((now - seconds) * 1000):03}Z{head}"
     for name, value in zip(names, astuple(event), strict=True):
-        if value is not None:
-            parts += (name, _value(value))
-    return "".join(parts)
+        kind = type(value)
+        if kind is int or (kind is str and _is_plain_ascii(value)):
+            line += f"{name}{value}"
+        elif kind is float:
+            line += f"{name}{value:.3f}"
+        elif value is not None:
+            line += f"{name}{_text(value)}"
+    return line
 
 
 def json_line(event: Event, process: str, now: float) -> str:

@@ -1,9 +1,13 @@
 """What MAIL, RCPT and BDAT say."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from paperpath.protocol import smtp_commands
 from paperpath.protocol.smtp_commands import parse_bdat, parse_mail, parse_rcpt
 from paperpath.protocol.smtp_events import RecipientGiven, Refusal, SenderGiven
+from paperpath.protocol.smtp_grammar import parse_path
 from paperpath.protocol.smtp_refusals import (
     BDAT_SYNTAX,
     MAIL_SYNTAX,
@@ -84,3 +88,11 @@ def test_rcpt(argument: bytes, smtputf8: bool, given: RecipientGiven | Refusal) 
 )
 def test_bdat(argument: bytes, parsed: tuple[int, bool] | Refusal) -> None:
     assert parse_bdat(argument) == parsed
+
+
+@given(st.from_regex(smtp_commands.USUAL_PATH, fullmatch=True))
+def test_the_usual_path_means_what_the_long_way_says(path: bytes) -> None:
+    address = parse_path(path)
+    assert address == (path[1:-1], b"") and smtp_commands._is_address(path[1:-1])
+    assert parse_mail(b"FROM:" + path, 0) == SenderGiven(path[1:-1])
+    assert parse_rcpt(b"TO: " + path, False) == RecipientGiven(path[1:-1])
