@@ -187,3 +187,8 @@ def parse_bdat(argument: bytes) -> tuple[int, bool] | Refusal:
     if octets is None or (len(words) > 1 and not is_last):
         return BDAT_SYNTAX
     return octets, is_last
+
+
+def bytes_of(given: RecipientGiven) -> int:
+    """Return what a recipient takes of the envelope."""
+    return len(given.address) if given.terms is None else len(given.address) + len(given.terms.original)

@@ -24,7 +24,7 @@ from typing import Any, Final
 from paperpath.base.limits import DOMAIN_BYTES, ENVELOPE_MOST_BYTES
 from paperpath.base.reply import Reply
 from paperpath.protocol import smtp_auth
-from paperpath.protocol.smtp_commands import parse_mail, parse_rcpt
+from paperpath.protocol.smtp_commands import bytes_of, parse_mail, parse_rcpt
 from paperpath.protocol.smtp_config import ServerConfig
 from paperpath.protocol.smtp_content import ContentFraming
 from paperpath.protocol.smtp_conversation import line_most_bytes
@@ -279,7 +279,7 @@ class ServerSession(ContentFraming):
         if isinstance(given, Refusal):
             self._refuse(given)
         elif len(self.recipients) >= self.config.recipients_most or (
-            self._envelope_bytes + _bytes_of(given) > ENVELOPE_MOST_BYTES
+            self._envelope_bytes + bytes_of(given) > ENVELOPE_MOST_BYTES
         ):
             self._refuse(TOO_MANY_RECIPIENTS)
         else:
@@ -290,7 +290,7 @@ class ServerSession(ContentFraming):
         if reply.is_positive:
             self._faults = self._pointless = 0
             self.state = _RCPT
-            self._envelope_bytes += _bytes_of(given)
+            self._envelope_bytes += bytes_of(given)
             if given.terms is not None:
                 self.recipient_terms[len(self.recipients)] = given.terms
             self.recipients.append(given.address)
@@ -316,11 +316,6 @@ class ServerSession(ContentFraming):
         if told.helo is not None:
             self.helo = told.helo
             self.esmtp = told.esmtp
-
-
-def _bytes_of(given: RecipientGiven) -> int:
-    """Return what a recipient takes of the envelope."""
-    return len(given.address) if given.terms is None else len(given.address) + len(given.terms.original)
 
 
 # A browser made to speak to us, or whoever looks for an open proxy: what follows are headers, and perhaps mail.
