@@ -16,8 +16,9 @@ from paperpath.config.logins import auth_problems, oauth_problems, senders_of
 from paperpath.config.names import domain_name, domain_pattern, local_part, mail_address
 from paperpath.config.places import QUEUE_CONTROL
 from paperpath.config.problems import Problem
-from paperpath.config.schema import Bounce, Config, Listen, Local, Paths, Qmail, Remote
+from paperpath.config.schema import Config, Listen, Paths, Qmail
 from paperpath.config.schema_auth import Auth, OAuth
+from paperpath.config.schema_delivery import Bounce, Local, Remote
 from paperpath.config.schema_fronts import Fronts
 from paperpath.config.schema_tls import Certificate, Tls
 from paperpath.wire.tls import TLS_FROM_THE_START

@@ -17,7 +17,9 @@ from msgspec.structs import replace
 from paperpath.config.control import Control
 from paperpath.config.endpoints import parse_route
 from paperpath.config.problems import ConfigError, Problem
-from paperpath.config.schema import Bounce, Config, Local, Queue, Receive, Relay, Remote
+from paperpath.config.schema import Config, Relay
+from paperpath.config.schema_delivery import Bounce, Local, Queue, Remote
+from paperpath.config.schema_sessions import Receive
 
 SESSION_FILES = (
     "me",

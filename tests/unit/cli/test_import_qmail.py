@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from paperpath.cli.import_qmail import import_qmail
 from paperpath.config.load import parse, routing_table
 from paperpath.config.qmail import with_control
-from paperpath.config.schema import Local, Qmail
+from paperpath.config.schema import Qmail
+from paperpath.config.schema_delivery import Local
 from tests.unit.cli.conftest import Run
 from tests.unit.config.test_qmail import FILES, write
 

@@ -4,7 +4,9 @@ import msgspec
 import pytest
 
 from paperpath.config.fields import Field, decode, expected, fields_of, show_value
-from paperpath.config.schema import Config, Listen, Queue, Receive
+from paperpath.config.schema import Config, Listen
+from paperpath.config.schema_delivery import Queue
+from paperpath.config.schema_sessions import Receive
 from paperpath.config.section import Section
 
 

@@ -10,7 +10,8 @@ from paperpath.base.cdb import build
 from paperpath.config.load import load, parse, routing_table
 from paperpath.config.problems import ConfigError
 from paperpath.config.qmail import UNLIMITED_BYTES, after_change, after_hup, session_state, with_control
-from paperpath.config.schema import Bounce, Config
+from paperpath.config.schema import Config
+from paperpath.config.schema_delivery import Bounce
 
 FILES = {
     "me": "h.ex",
