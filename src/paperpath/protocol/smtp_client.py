@@ -4,35 +4,25 @@ The owner feeds what arrives to ``receive``, sends what ``take_output`` returns,
 ``phase`` (`LIMITS`; it starts again whenever ``steps`` changes), and hands over a `Transaction` when that is READY.
 
 Every recipient ends with exactly one outcome.  What the server did not clearly say is `Deferred`; after the end of
-data was sent that may mean a duplicate, and the outcome says so.  A reply to a command that was not sent yet is never
-believed: a server that talks ahead of us (or somebody on the line, before TLS) ends the connection.
+data was sent that may mean a duplicate, and the outcome says so.
 
-RFC 5321 4.2.4.2: 421 may come at any point.  4.5.3.1.10: 452 and 552 to RCPT mean "too many recipients" once another
-one was taken; the rest go again in a transaction of their own.
+RFC 5321 4.5.3.1.10: 452 and 552 to RCPT mean "too many recipients" once another one was taken; the rest go again in a
+transaction of their own.
 
 LMTP (RFC 2033) is the same with LHLO, and with a reply to the end of data for each recipient that was taken.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Final
-
 from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
+from paperpath.protocol.smtp_client_conversation import PROTOCOL_ERROR, ClientConversation
 from paperpath.protocol.smtp_client_data import DataEncoder, encode_data
 from paperpath.protocol.smtp_client_events import (
-    HANDSHAKE,
-    LIMITS,
-    TRANSACTION,
-    Capabilities,
     Event,
     Finished,
     Phase,
-    Ready,
-    Refused,
     SendContent,
     Transaction,
-    Upgrade,
 )
-from paperpath.protocol.smtp_client_grammar import parse_capabilities, wire_path
+from paperpath.protocol.smtp_client_grammar import wire_path
 from paperpath.protocol.smtp_client_terms import (
     is_termed,
     mail_parameters,
@@ -40,33 +30,24 @@ from paperpath.protocol.smtp_client_terms import (
     one_round,
     recipient_parameters,
 )
-from paperpath.protocol.smtp_replies import PeerReply, ReplyError, ReplyReader
+from paperpath.protocol.smtp_replies import PeerReply
 
-_CONNECTION_LOST = "4.2"  # RFC 3463 3.5: bad connection
-_PROTOCOL_ERROR = "5.0"  # RFC 3463 3.6
 _NOT_ASCII = "6.7"  # RFC 6531 3.5
 _TOO_BIG = "3.4"  # RFC 1870 6.1
 _TOO_MANY_RECIPIENTS = (452, 552)
 
 
-class SmtpClient:
+class SmtpClient(ClientConversation):
     """One connection.  ``host`` is the server's name as outcomes show it."""
 
     __slots__ = (
-        "_accepted", "_again", "_capabilities", "_decided", "_helo", "_lmtp", "_mail", "_mails", "_needs_reset",
-        "_outcomes", "_output", "_rcpt_at", "_rcpts", "_reader", "_replies", "_round", "_secure", "_takes",
-        "_transaction", "_want_tls", "host", "phase", "steps",
+        "_accepted", "_again", "_decided", "_mail", "_mails", "_needs_reset", "_outcomes", "_rcpt_at", "_rcpts",
+        "_round", "_takes", "_transaction",
     )  # fmt: skip
 
     def __init__(self, helo: str, host: str, *, want_tls: bool, lmtp: bool = False) -> None:
-        self._helo = helo.encode()
-        self._lmtp = lmtp
+        super().__init__(helo, host, want_tls=want_tls, lmtp=lmtp)
         self._decided = 0  # of those accepted, how many the end of data was answered for
-        self.host = host
-        self._want_tls = want_tls
-        self._reader = ReplyReader()
-        self._output: list[bytes] = []
-        self._capabilities = Capabilities()
         self._transaction: Transaction | None = None
         self._outcomes: list[Outcome | None] = []
         self._rcpts: list[bytes] = []
@@ -75,62 +56,18 @@ class SmtpClient:
         self._again: list[int] = []
         self._mail = b""
         self._mails = 0
-        self._secure = False
         self._takes = (False, False)
         self._rcpt_at = 0
-        self._replies = 0
         self._needs_reset = False
-        self.phase = Phase.GREETING
-        self.steps = 0
-        """Counts replies and turns: the phase's clock starts again when it changes."""
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the server offered last."""
-        return self._capabilities
-
-    @property
-    def is_secure(self) -> bool:
-        """Whether TLS is in use."""
-        return self._secure
 
     @property
     def is_exhausted(self) -> bool:
         """Whether the server takes no more mail on this connection (RFC 9422 4.1)."""
         return 0 < self._capabilities.mails_most <= self._mails
 
-    def connected(self) -> list[Event]:
-        """The connection is there; the server speaks first."""
-        return []
-
     def encoder(self) -> DataEncoder:
         """Return what content is sent by."""
         return DataEncoder()
-
-    def take_output(self) -> bytes:
-        """Return what is to be sent, once."""
-        if not self._output:
-            return b""
-        data = self._output[0] if len(self._output) == 1 else b"".join(self._output)
-        self._output.clear()
-        return data
-
-    def receive(self, data: bytes) -> list[Event]:
-        """Take what arrived; return what follows from it.  After the connection is over, bytes are ignored."""
-        events: list[Event] = []
-        reader = self._reader
-        reader.add(data)
-        while self.phase is not Phase.CLOSED:
-            try:
-                reply = reader.next()
-            except ReplyError as error:
-                self._broken(f"not understood while waiting for {LIMITS[self.phase].words}: {error}", events)
-                break
-            if reply is None:
-                break
-            self.steps += 1
-            self._take(reply, events)
-        return events
 
     def begin(self, transaction: Transaction) -> list[Event]:
         """Start a transaction; the phase must be READY.  It may be over at once."""
@@ -154,110 +91,10 @@ class SmtpClient:
         if self.phase is Phase.CONTENT:
             self._to(Phase.END_OF_DATA)
 
-    def tls_started(self) -> None:
-        """The TLS handshake is done: what the server said in clear is forgotten (RFC 3207 4.2)."""
-        assert self.phase is Phase.UPGRADING
-        self._capabilities = Capabilities()
-        self._want_tls = False
-        self._secure = True
-        self._say_ehlo()
-
-    def quit(self) -> None:
-        """Say goodbye; the phase must be READY."""
-        assert self.phase is Phase.READY
-        self._output.append(b"QUIT\r\n")
-        self._to(Phase.QUIT)
-
-    def lost(self, how: str) -> list[Event]:
-        """The connection is over; ``how`` says what happened (``connection lost``, ``timed out``)."""
-        events: list[Event] = []
-        if self.phase is not Phase.CLOSED:
-            note = "; possible duplicate" if self.phase is Phase.END_OF_DATA else ""
-            self._end(f"{how} while waiting for {LIMITS[self.phase].words}{note}", _CONNECTION_LOST, events)
-        return events
-
-    def _to(self, phase: Phase) -> None:
-        self.phase = phase
-        self.steps += 1
-
-    def _take(self, reply: PeerReply, events: list[Event]) -> None:
-        if reply.code == 421:
-            self._end(reply.text(), reply.enhanced() or "3.2", events)  # RFC 3463 3.4: not accepting messages
-        elif self._output:
-            self._broken("a reply came before its command was sent", events)
-        else:
-            _HANDLERS[self.phase](self, reply, events)
-
-    def _broken(self, why: str, events: list[Event]) -> None:
-        """The server does not keep to the protocol: the connection is over."""
-        note = "; possible duplicate" if self.phase is Phase.END_OF_DATA else ""
-        self._replies += 1
-        self._end(why + note, _PROTOCOL_ERROR, events)
-
-    def _unexpected(self, reply: PeerReply, events: list[Event]) -> None:
-        self._broken(f"unexpected while waiting for {LIMITS[self.phase].words}: {reply.text()}", events)
-
-    def _end(self, why: str, code: str, events: list[Event]) -> None:
-        """The connection is over; what is undecided is deferred."""
-        phase, self.phase = self.phase, Phase.CLOSED
-        self._output.clear()
-        deferred = Deferred(why, self.host, code)
-        if phase in HANDSHAKE:
-            events.append(Refused(deferred))
-        elif phase in TRANSACTION:
-            outcomes = tuple(deferred if outcome is None else outcome for outcome in self._outcomes)
-            self._transaction = None
-            events.append(Finished(outcomes, untouched=self._replies == 0))
-
-    # The session: greeting, EHLO, STARTTLS.
-
-    def _on_greeting(self, reply: PeerReply, events: list[Event]) -> None:
-        if reply.kind == 2:
-            self._say_ehlo()
-        else:
-            self._refuse(reply, events)
-
-    def _say_ehlo(self) -> None:
-        self._output.append(b"%b %b\r\n" % (b"LHLO" if self._lmtp else b"EHLO", self._helo))
-        self._to(Phase.EHLO)
-
-    def _on_ehlo(self, reply: PeerReply, events: list[Event]) -> None:
-        if reply.kind == 2:
-            self._capabilities = parse_capabilities(reply)
-            if self._want_tls and self._capabilities.starttls:
-                self._output.append(b"STARTTLS\r\n")
-                self._to(Phase.STARTTLS)
-            else:
-                self._be_ready(events)
-        elif reply.kind == 5 and not self._lmtp:
-            self._output.append(b"HELO %b\r\n" % self._helo)
-            self._to(Phase.HELO)
-        else:
-            self._refuse(reply, events)
-
-    def _on_helo(self, reply: PeerReply, events: list[Event]) -> None:
-        if reply.kind == 2:
-            self._be_ready(events)
-        else:
-            self._refuse(reply, events)
-
-    def _on_starttls(self, reply: PeerReply, events: list[Event]) -> None:
-        if reply.kind == 2 and self._reader.idle:
-            self._to(Phase.UPGRADING)
-            events.append(Upgrade())
-        elif reply.kind == 2:
-            # RFC 3207 4.2: bytes in clear behind the 220 would be taken for replies that came over TLS.
-            self._broken("bytes in clear after the reply to STARTTLS", events)
-        else:
-            self._be_ready(events)
-
-    def _be_ready(self, events: list[Event]) -> None:
-        self._to(Phase.READY)
-        events.append(Ready())
-
-    def _refuse(self, reply: PeerReply, events: list[Event]) -> None:
-        note = f" (in place of {LIMITS[self.phase].words})"
-        self._end(reply.text(note), reply.enhanced() or "3.2", events)
+    def _transaction_cut(self, deferred: Deferred, events: list[Event]) -> None:
+        outcomes = tuple(deferred if outcome is None else outcome for outcome in self._outcomes)
+        self._transaction = None
+        events.append(Finished(outcomes, untouched=self._replies == 0))
 
     # The transaction: MAIL, RCPT, DATA, content.
 
@@ -331,7 +168,7 @@ class SmtpClient:
 
     def _on_reset(self, reply: PeerReply, events: list[Event]) -> None:
         if reply.kind != 2:
-            self._end(reply.text(), reply.enhanced() or _PROTOCOL_ERROR, events)
+            self._end(reply.text(), reply.enhanced() or PROTOCOL_ERROR, events)
             return
         self._needs_reset = False
         self._to(Phase.MAIL)
@@ -414,7 +251,7 @@ class SmtpClient:
             self._unexpected(reply, events)
             return
         self._settle(self._accepted, self._refusal(reply, " (while the content was sent)"))
-        self._end(reply.text(), _PROTOCOL_ERROR, events)
+        self._end(reply.text(), PROTOCOL_ERROR, events)
 
     def _on_end_of_data(self, reply: PeerReply, events: list[Event]) -> None:
         if reply.kind == 3:
@@ -460,13 +297,8 @@ class SmtpClient:
         assert len(outcomes) == len(self._outcomes)
         events.append(Finished(outcomes))
 
-    def _on_quit(self, _reply: PeerReply, _events: list[Event]) -> None:
-        self._to(Phase.CLOSED)
 
-
-_Handler = Callable[[SmtpClient, PeerReply, list[Event]], None]
-
-_HANDLERS: Final[Mapping[Phase, _Handler]] = {
+SmtpClient._handlers = {
     Phase.GREETING: SmtpClient._on_greeting,
     Phase.EHLO: SmtpClient._on_ehlo,
     Phase.HELO: SmtpClient._on_helo,

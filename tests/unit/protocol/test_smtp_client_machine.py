@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperpath.base.outcome import Deferred, Delivered, Failed
-from paperpath.protocol.smtp_client import _HANDLERS, SmtpClient
+from paperpath.protocol.smtp_client import SmtpClient
 from paperpath.protocol.smtp_client_events import LIMITS, Finished, Phase, Transaction
 from paperpath.protocol.smtp_client_grammar import parse_capabilities, wire_path
 from paperpath.protocol.smtp_replies import PeerReply
@@ -83,7 +83,7 @@ def client_in(phase: Phase) -> SmtpClient:
 
 def test_every_phase_has_a_limit_and_every_open_one_an_answer_to_replies() -> None:
     assert set(LIMITS) == set(Phase)
-    assert set(_HANDLERS) == set(Phase) - {Phase.CLOSED}
+    assert set(SmtpClient._handlers) == set(Phase) - {Phase.CLOSED}
 
 
 @pytest.mark.parametrize("code", [b"220", b"250", b"354", b"421", b"450", b"452", b"500", b"552"])
