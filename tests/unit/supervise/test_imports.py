@@ -8,8 +8,8 @@ LOADED = {
     "base": {"address", "dates", "domains", "limits", "text"},
     "config": {
         "certificates", "check", "control", "endpoints", "fields", "identities", "load", "logins", "names", "places",
-        "problems", "program_values", "qmail", "routing", "schema", "schema_auth", "schema_fronts",
-        "schema_pop3", "schema_tls", "section",
+        "problems", "program_values", "qmail", "routing", "schema", "schema_auth", "schema_delivery",
+        "schema_fronts", "schema_pop3", "schema_sessions", "schema_tls", "section",
     },
     "process": {"child", "passes", "settings"},
     "supervise": {"child", "guarding", "logins", "mailboxes", "main", "plan"},
