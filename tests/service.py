@@ -123,8 +123,9 @@ class Service:
             start_new_session=True,
         )
         os.close(writing)
-        self._reader = threading.Thread(target=self._read, args=(os.fdopen(reading, "rb"),), daemon=True)
-        self._reader.start()
+        reader = threading.Thread(target=self._read, args=(os.fdopen(reading, "rb"),), daemon=True)
+        reader.start()
+        self._reader = reader  # one that lives: another thread may be waiting for a line meanwhile
         self.wait_for("service.ready", since=since)
 
     def stop(self) -> None:

@@ -23,6 +23,12 @@ def test_the_quick_way_agrees_with_the_thorough_one(value: str) -> None:
 
 
 @given(st.lists(PIECES, max_size=8).map("".join))
+@example("\\>")
+@example("a\\:b")
+@example("a\\ b")
+@example("\\\n joe")
+@example("[1.2.3.4]<>")
+@example("<<>")
 def test_whatever_a_header_holds_it_is_read_or_refused(value: str) -> None:
     header = b"From:" + value.encode() + b"\nSubject: x\n"
     found = look_at(header, b"default.test")

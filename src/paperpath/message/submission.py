@@ -11,7 +11,7 @@ import msgspec
 
 from paperpath.base.dates import rfc5322
 from paperpath.message.header import fields
-from paperpath.message.rfc822 import Unparsable, lex, rewrite_addresses, unlex, unquote
+from paperpath.message.rfc822 import ATOM, COMMENT, QUOTE, Unparsable, lex, rewrite_addresses, unlex, unquote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _ADDRESSES = frozenset(
 _ADDRESS = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-][A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]*+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 _ITEM = rb"[ \t]*+(?:(?:[A-Za-z0-9=?_'-]++[ \t]*+)*+<" + _ADDRESS + rb">|" + _ADDRESS + rb")[ \t]*+"
 _PLAIN = re.compile(_ITEM + rb"(?:,(?:\n[ \t]++)?" + _ITEM + rb")*+")
+_LOCAL_PART = frozenset((ATOM, QUOTE, COMMENT, "."))
 _EACH = re.compile(_ADDRESS)
 
 
@@ -83,7 +84,7 @@ def _plain(value: bytes) -> tuple[tuple[bytes, ...], None] | None:
 def _complete(field: bytes, default_domain: bytes) -> tuple[tuple[bytes, ...], bytes | None]:
     """Return the addresses of a field, and the field anew where one of them lacked a domain.  Raises Unparsable."""
     found: list[bytes] = []
-    tokens = lex(field)
+    tokens = lex(field.replace(b"\n", b""))  # unfolded, or what is quoted could hold a line end
     at_default = lex(b"@" + default_domain)[::-1]
     lacked = False
 
@@ -92,6 +93,8 @@ def _complete(field: bytes, default_domain: bytes) -> tuple[tuple[bytes, ...], b
         if not address:
             return
         if all(kind != "@" for kind, _ in address):
+            if not all(kind in _LOCAL_PART for kind, _ in address):
+                raise Unparsable("no local part")  # with a domain behind it, it would read as something else
             address[:0] = at_default
             lacked = True
         found.append(unquote(address[::-1]))

@@ -149,8 +149,10 @@ class Server:
         if self._data is not None:
             return self._content(self._data)
         line, end, rest = self._input.partition(b"\n")
+        if len(line) > COMMAND_MOST_BYTES:
+            return self._end(NO_MEMORY, 1)
         if not end:
-            return self._end(NO_MEMORY, 1) if len(line) > COMMAND_MOST_BYTES else None
+            return None
         self._input = rest
         return self._command(bytes(line.removesuffix(b"\r").partition(b"\0")[0]))
 

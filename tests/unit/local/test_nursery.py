@@ -126,7 +126,8 @@ def test_how_a_copy_ended_is_told(nursery: Played, word: bytes, status: int) -> 
     told(talk)
     if word == b"kill":
         os.kill(answer.pid, signal.SIGKILL)
-    talk.sendall(word)
+    else:
+        talk.sendall(word)
     assert nursery.hear() == Grown(answer.pid, status)
     talk.close()
 
