@@ -2,16 +2,15 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
 
 from paperpath.auth.bench import Bench
 from paperpath.auth.desk import Desk
 from paperpath.auth.uses import Uses
 from paperpath.process.child import Listeners
+from paperpath.process.doors import Doors
 from paperpath.process.settings import AuthSettings
 from paperpath.system.chance import random_bytes
-from paperpath.system.channel import Channel, peer_uid, serve_channels
-from paperpath.system.users import own_uid
+from paperpath.system.channel import Channel
 from paperpath.telemetry.log import Log
 from paperpath.wire.logins import LOGINS_FRAME_MOST_BYTES, FromLoginClient
 
@@ -27,7 +26,7 @@ class AuthRole:
         self._bench: Bench | None = None
         self._uses: Uses
         self._desks: set[Desk] = set()
-        self._stops: list[tuple[socket.socket, Callable[[], None]]] = []
+        self._doors = Doors()
 
     async def configure(self, settings: AuthSettings, listeners: Listeners) -> None:
         """Judge by these settings from now on; attempts that are under way end by theirs."""
@@ -39,12 +38,11 @@ class AuthRole:
             desk.bench = self._bench
         if former is not None:
             asyncio.get_running_loop().call_later(former.settings.timeout_s, former.close)
-        self._stop_accepting()
-        self._stops = [(sock, serve_channels(sock, self._connected)) for _, sock in listeners]
+        self._doors.serve(listeners, {name: (settings.client_users, self._connected) for name, _ in listeners})
 
     async def drain(self, grace_s: float) -> None:
         """End what is being judged; then nobody is let in any more."""
-        self._stop_accepting()
+        self._doors.close()
         under_way = [task for desk in self._desks for task in desk.under_way]
         if under_way:
             await asyncio.wait(under_way, timeout=grace_s)
@@ -58,10 +56,6 @@ class AuthRole:
     def _connected(self, sock: socket.socket) -> None:
         bench = self._bench
         assert bench is not None
-        allowed = frozenset(bench.settings.client_users) or frozenset({own_uid()})
-        if peer_uid(sock) not in allowed:
-            sock.close()
-            return
         desk = Desk(bench, self._uses, self._log)
 
         def ended(reason: str) -> None:
@@ -70,9 +64,3 @@ class AuthRole:
 
         desk.channel = Channel(sock, FromLoginClient, desk.take, ended, frame_most_bytes=LOGINS_FRAME_MOST_BYTES)
         self._desks.add(desk)
-
-    def _stop_accepting(self) -> None:
-        for sock, stop in self._stops:
-            stop()
-            sock.close()
-        self._stops = []

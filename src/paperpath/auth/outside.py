@@ -11,17 +11,16 @@ when they take too long, and started again when they broke.
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
 from paperpath.process.child import Listeners, run_role
+from paperpath.process.doors import Doors
 from paperpath.process.settings import OutsideSettings
-from paperpath.system.channel import Channel, peer_uid, serve_channels
+from paperpath.system.channel import Channel
 from paperpath.system.checkpassword import ASKED_MOST_BYTES, CheckpasswordError, run_checkpassword
 from paperpath.system.spawn import Process, spawn
-from paperpath.system.users import own_uid
 from paperpath.telemetry.log import Log
 from paperpath.wire.frame import FrameBuffer, Hello, encode
 from paperpath.wire.outside import OUTSIDE_FRAME_MOST_BYTES, Checked, CheckOutside, JudgePam, ToOutside
@@ -93,18 +92,17 @@ class OutsideRole:
         self._pam: list[PamProcess] = []
         self._waiting = 0
         self._settings: OutsideSettings
-        self._stops: list[tuple[socket.socket, Callable[[], None]]] = []
+        self._doors = Doors()
         self._channels: set[Channel] = set()
 
     async def configure(self, settings: OutsideSettings, listeners: Listeners) -> None:
         """Ask by these settings from now on."""
         self._settings = settings
-        self._stop_accepting()
-        self._stops = [(sock, serve_channels(sock, self._connected)) for _, sock in listeners]
+        self._doors.serve(listeners, {name: (settings.client_users, self._connected) for name, _ in listeners})
 
     async def drain(self, grace_s: float) -> None:
         """Nobody waits any more: `auth` ended before."""
-        self._stop_accepting()
+        self._doors.close()
         for channel in list(self._channels):
             channel.flush()
             channel.close()
@@ -112,16 +110,7 @@ class OutsideRole:
             process.end()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _stop_accepting(self) -> None:
-        for sock, stop in self._stops:
-            stop()
-            sock.close()
-        self._stops = []
-
     def _connected(self, sock: socket.socket) -> None:
-        if peer_uid(sock) not in (self._settings.client_users or (own_uid(),)):
-            sock.close()
-            return
         channel = Channel(
             sock,
             ToOutside,

@@ -8,7 +8,6 @@ because it talks HTTPS to a server outside, which `auth` must not.
 
 import asyncio
 import socket
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -16,9 +15,9 @@ import msgspec
 from paperpath.auth.issuer import Issuer
 from paperpath.base.text import describe
 from paperpath.process.child import Listeners, run_role
+from paperpath.process.doors import Doors
 from paperpath.process.settings import TokensSettings
-from paperpath.system.channel import Channel, peer_uid, serve_channels
-from paperpath.system.users import own_uid
+from paperpath.system.channel import Channel
 from paperpath.telemetry.log import Log
 from paperpath.wire.frame import Hello
 from paperpath.wire.outside import OUTSIDE_FRAME_MOST_BYTES, CheckBearer, Checked, ToTokens
@@ -34,35 +33,23 @@ class TokensRole:
         self._threads = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="tokens")
         self._waiting = 0
         self._issuer: Issuer
-        self._users: tuple[int, ...] = ()
-        self._stops: list[tuple[socket.socket, Callable[[], None]]] = []
+        self._doors = Doors()
         self._channels: set[Channel] = set()
 
     async def configure(self, settings: TokensSettings, listeners: Listeners) -> None:
         """Ask this issuer from now on.  Raises ValueError where its certificates cannot be read."""
         self._issuer = Issuer(settings)
-        self._users = settings.client_users or (own_uid(),)
-        self._stop_accepting()
-        self._stops = [(sock, serve_channels(sock, self._connected)) for _, sock in listeners]
+        self._doors.serve(listeners, {name: (settings.client_users, self._connected) for name, _ in listeners})
 
     async def drain(self, grace_s: float) -> None:
         """Nobody waits any more: `auth` ended before."""
-        self._stop_accepting()
+        self._doors.close()
         for channel in list(self._channels):
             channel.flush()
             channel.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _stop_accepting(self) -> None:
-        for sock, stop in self._stops:
-            stop()
-            sock.close()
-        self._stops = []
-
     def _connected(self, sock: socket.socket) -> None:
-        if peer_uid(sock) not in self._users:
-            sock.close()
-            return
         channel = Channel(
             sock,
             ToTokens,

@@ -2,16 +2,15 @@
 
 import asyncio
 import ipaddress
-import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from paperpath.guard.book import Book, Rules
 from paperpath.guard.clients import Clients
 from paperpath.guard.keeping import Keeping
 from paperpath.guard.operator import Operators
 from paperpath.process.child import Listeners
+from paperpath.process.doors import Doors
 from paperpath.process.settings import GuardSettings
-from paperpath.system.channel import peer_uid, serve_channels
 from paperpath.system.clock import now
 from paperpath.telemetry.events import BanBegan, BanEnded, BansNotKept
 from paperpath.telemetry.log import Log
@@ -30,8 +29,7 @@ class GuardRole:
         self._book: Book | None = None
         self._keeping: Keeping | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._stops: list[Callable[[], None]] = []
-        self._sockets: list[socket.socket] = []
+        self._doors = Doors()
 
     async def configure(self, settings: GuardSettings, listeners: Listeners) -> None:
         """Read the bans and listen; or take over new settings."""
@@ -46,7 +44,7 @@ class GuardRole:
 
     async def drain(self, grace_s: float) -> None:
         """Talk to nobody more, and write what there is."""
-        self._stop_listening()
+        self._doors.close()
         if self._keeping is None or self._timer is None:
             return
         self._timer.cancel()
@@ -122,22 +120,11 @@ class GuardRole:
         self._timer = asyncio.get_running_loop().call_later(_EXPIRE_EVERY_S, self._expire)
 
     def _listen(self, settings: GuardSettings, listeners: Listeners) -> None:
-        self._stop_listening()
         doors = {
             "guard": (settings.client_users, self._clients.connected),
             "bans": (settings.operator_users, self._operators.connected),
         }
-        for name, sock in listeners:
-            users, connected = doors[name]
-            self._sockets.append(sock)
-            self._stops.append(serve_channels(sock, _for(users, connected)))
-
-    def _stop_listening(self) -> None:
-        for stop in self._stops:
-            stop()
-        for sock in self._sockets:
-            sock.close()
-        self._stops, self._sockets = [], []
+        self._doors.serve(listeners, doors)
 
 
 def _rules(settings: GuardSettings) -> Rules:
@@ -148,15 +135,3 @@ def _rules(settings: GuardSettings) -> Rules:
         most_s=settings.most_s,
         trusted=tuple(ipaddress.ip_network(network) for network in settings.trusted),
     )
-
-
-def _for(users: tuple[int, ...], connected: Callable[[socket.socket], None]) -> Callable[[socket.socket], None]:
-    """Return ``connected`` for these users only; the kernel says who is at the other end."""
-
-    def check(sock: socket.socket) -> None:
-        if peer_uid(sock) in users:
-            connected(sock)
-        else:
-            sock.close()
-
-    return check

@@ -9,7 +9,6 @@ Whoever takes over this process is root: so it sees no mail, and parses addresse
 import asyncio
 import os
 import socket
-from collections.abc import Callable
 from functools import partial
 
 import msgspec
@@ -20,8 +19,9 @@ from paperpath.local.doorkeeper import Doorkeeper
 from paperpath.local.lookup import MAILBOXES, Accounts, CannotTell
 from paperpath.local.workers import Workers
 from paperpath.process.child import Listeners
+from paperpath.process.doors import Doors, OnConnected
 from paperpath.process.settings import LocalSettings
-from paperpath.system.channel import Channel, peer_uid, serve_channels
+from paperpath.system.channel import Channel
 from paperpath.system.clock import now
 from paperpath.system.spawn import PROGRAM_PATH
 from paperpath.system.users import own_uid
@@ -37,7 +37,6 @@ from paperpath.wire.accounts import (
 )
 from paperpath.wire.frame import VERSION, Hello
 
-_LOOKUP, _WORKERS, _MAILBOXES = "lookup", "workers", "mailboxes"
 _FRAME_MOST_BYTES = 4096
 """A question is an address; nobody needs more of a process that is root."""
 
@@ -52,33 +51,31 @@ class Local:
         self._accounts: Accounts
         self._told: tuple[str, dict[str, str]] | None = None
         self._generation = 0
-        self._listeners: list[tuple[socket.socket, Callable[[], None]]] = []
+        self._doors = Doors()
         self._channels: set[Channel] = set()
         self._starting: set[asyncio.Task[None]] = set()
         self._draining = False
 
     async def configure(self, settings: LocalSettings, listeners: Listeners) -> None:
         """Answer by these settings from now on, on these sockets."""
-        users = {_LOOKUP: settings.lookup_users, _WORKERS: settings.worker_users, _MAILBOXES: settings.opener_users}
-        if not {name for name, _ in listeners} <= users.keys():
-            raise ValueError("a listener that local does not know")
         # What a worker is told that obeys dot-qmail files, and what its programs are told.
         told = msgspec.json.encode(settings.instructions).decode(), _environment(settings)
         self._generation += self._told is not None and told != self._told
         self._told = told
         self._accounts = _accounts(settings, self._uid, self._generation)
         self._doorkeeper.configure(self._accounts, settings.pass_key)
-        self._stop_accepting()
-        for name, sock in listeners:
-            allowed = frozenset(users[name]) or frozenset({self._uid})
-            connected = partial(self._connected, name=name, allowed=allowed)
-            self._listeners.append((sock, serve_channels(sock, connected)))
+        doors: dict[str, tuple[tuple[int, ...], OnConnected]] = {
+            "lookup": (settings.lookup_users, partial(self._connected, starts=False)),
+            "workers": (settings.worker_users, partial(self._connected, starts=True)),
+            "mailboxes": (settings.opener_users, self._doorkeeper.connected),
+        }
+        self._doors.serve(listeners, doors)
 
     async def drain(self, grace_s: float) -> None:
         """Start no more workers, and wait for those that live; questions of whoever is still there are
         answered."""
         self._draining = True
-        self._stop_accepting()
+        self._doors.close()
         if self._starting:
             await asyncio.wait(self._starting)
         await asyncio.gather(self._workers.end(grace_s), self._doorkeeper.end(grace_s))
@@ -86,20 +83,7 @@ class Local:
             channel.flush()
             channel.close()
 
-    def _stop_accepting(self) -> None:
-        for sock, stop in self._listeners:
-            stop()
-            sock.close()
-        self._listeners = []
-
-    def _connected(self, sock: socket.socket, *, name: str, allowed: frozenset[int]) -> None:
-        if peer_uid(sock) not in allowed:
-            sock.close()
-            return
-        if name == _MAILBOXES:
-            self._doorkeeper.connected(sock)
-            return
-        starts = name == _WORKERS
+    def _connected(self, sock: socket.socket, *, starts: bool) -> None:
         channel = Channel(
             sock,
             FromAsker,

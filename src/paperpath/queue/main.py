@@ -1,11 +1,10 @@
 """`queue` as a process: the store, the deliveries and the sockets put together."""
 
 import os
-import socket
-from collections.abc import Callable
 from typing import NoReturn
 
 from paperpath.process.child import Listeners
+from paperpath.process.doors import Doors
 from paperpath.process.settings import QueueSettings
 from paperpath.queue.contents import Contents
 from paperpath.queue.delivery import Deliveries
@@ -15,7 +14,6 @@ from paperpath.queue.operator import Operators
 from paperpath.queue.writer import Writer
 from paperpath.store.contract import Interrupted, Store, StoreBroken, StoreFull, StoreUnusable, Totals
 from paperpath.store.sqlite import SqliteStore
-from paperpath.system.channel import peer_uid, serve_channels
 from paperpath.system.clock import now
 from paperpath.telemetry.event import Event
 from paperpath.telemetry.events import QueueOpened, StorageBroken, StorageUnusable
@@ -31,8 +29,7 @@ class QueueRole:
         self._journal = Journal(log)
         self._writer: Writer | None = None
         self._deliveries: Deliveries | None = None
-        self._stops: list[Callable[[], None]] = []
-        self._sockets: list[socket.socket] = []
+        self._doors = Doors()
 
     async def configure(self, settings: QueueSettings, listeners: Listeners) -> None:
         """Open the store and the sockets; or take over new settings."""
@@ -44,7 +41,7 @@ class QueueRole:
 
     async def drain(self, grace_s: float) -> None:
         """Take nothing more, let what is under way end, close the store."""
-        self._stop_listening()
+        self._doors.close()
         if self._deliveries is None or self._writer is None:
             return
         await self._deliveries.drain(grace_s)
@@ -78,24 +75,13 @@ class QueueRole:
             self._end(StorageUnusable(error=str(error)))
 
     def _listen(self, settings: QueueSettings, listeners: Listeners) -> None:
-        self._stop_listening()
         assert self._deliveries is not None
         doors = {
             "intake": (settings.intake_users, self._intake.connected),
             "remote": (settings.remote_users, self._deliveries.remote_connected),
             "control": (settings.operator_users, self._operators.connected),
         }
-        for name, sock in listeners:
-            users, connected = doors[name]
-            self._sockets.append(sock)
-            self._stops.append(serve_channels(sock, _guarded(users, connected)))
-
-    def _stop_listening(self) -> None:
-        for stop in self._stops:
-            stop()
-        for sock in self._sockets:
-            sock.close()
-        self._stops, self._sockets = [], []
+        self._doors.serve(listeners, doors)
 
     def _broken(self, error: str) -> NoReturn:
         """The store failed: end at once, acknowledging nothing; the next opening recovers from what is on the disk."""
@@ -105,18 +91,6 @@ class QueueRole:
         self._journal.log.emit(last)
         self._journal.log.flush()
         os._exit(_EXIT_STORAGE)
-
-
-def _guarded(users: tuple[int, ...], connected: Callable[[socket.socket], None]) -> Callable[[socket.socket], None]:
-    """Return ``connected`` for these users only; the kernel says who is at the other end."""
-
-    def check(sock: socket.socket) -> None:
-        if peer_uid(sock) in users:
-            connected(sock)
-        else:
-            sock.close()
-
-    return check
 
 
 def _last_and_totals(store: Store) -> tuple[int, Totals]:

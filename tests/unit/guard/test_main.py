@@ -69,7 +69,7 @@ class Scene:
 
     async def again(self) -> None:
         """A process that was killed is started again: nothing was drained."""
-        self.role._stop_listening()
+        self.role._doors.close()
         self.role._clients.close()
         self.role = GuardRole(self.log())
         await self.configure()

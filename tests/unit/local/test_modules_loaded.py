@@ -34,6 +34,7 @@ ALLOWED = {
     "paperpath.local.workers",
     "paperpath.process",
     "paperpath.process.child",
+    "paperpath.process.doors",  # whom the kernel says is there
     "paperpath.process.passes",  # who may have a mailbox opened
     "paperpath.process.settings",
     "paperpath.system",
