@@ -136,7 +136,11 @@ def remove(network: str, config_file: str | None, as_json: bool) -> None:
     Example:
       paperpath ban remove 192.0.2.1
     """
-    view = _view(_ask(_socket(config_file), guard.RemoveBan(network, operator_name())))
+    path = _socket(config_file)
+    answer = _converse(path, guard.RemoveBan(network, operator_name()))
+    if isinstance(answer, guard.NoBan):
+        raise Fault(_why_there_is_none(path, answer))
+    view = _view(answer)
     if as_json:
         print_json(views.ban_json(view))
     else:
@@ -147,13 +151,31 @@ def _socket(config_file: str | None) -> str:
     return guard_control(load_config(config_file))
 
 
-def _ask(path: str, request: msgspec.Struct) -> guard.FromGuardToOperator:
+def _converse(path: str, request: msgspec.Struct) -> guard.FromGuardToOperator:
     answer: guard.FromGuardToOperator = converse(path, request, _answers, "the guard")
     if isinstance(answer, guard.BanRefused):
         raise Fault(answer.reason)
-    if isinstance(answer, guard.NoBan):
-        raise Fault(f"{answer.network} is not banned, and nothing counts against it; `paperpath ban list` shows who is")
     return answer
+
+
+def _ask(path: str, request: msgspec.Struct) -> guard.FromGuardToOperator:
+    answer = _converse(path, request)
+    if isinstance(answer, guard.NoBan):
+        raise Fault(_no_ban(answer))
+    return answer
+
+
+def _no_ban(answer: guard.NoBan) -> str:
+    return f"{answer.network} is not banned, and nothing counts against it; `paperpath ban list` shows who is"
+
+
+def _why_there_is_none(path: str, none: guard.NoBan) -> str:
+    """Say why there is no ban to lift: it may be that of a network around the address."""
+    around = _converse(path, guard.ExplainBan(none.network))
+    if not isinstance(around, guard.BanView) or not around.since or around.network == none.network:
+        return _no_ban(none)
+    lift = f"`paperpath ban remove {around.network}` lifts that"
+    return f"{none.network} has no ban of its own: it is banned with {around.network}; {lift}"
 
 
 def _view(answer: guard.FromGuardToOperator) -> guard.BanView:

@@ -66,6 +66,27 @@ def test_why_of_what_is_not_banned_yet(run: Run, configured: Path) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("around", "told"),
+    [
+        (msgspec.structs.replace(BAN, network="192.0.2.0/24"), "it is banned with 192.0.2.0/24; `paperpath ban remove"),
+        (msgspec.structs.replace(BAN, network="192.0.2.0/24", since=0), "is not banned, and nothing counts against it"),
+        (guard.NoBan("192.0.2.9"), "is not banned, and nothing counts against it"),
+    ],
+)
+def test_the_ban_of_a_network_is_lifted_by_its_name(
+    run: Run, configured: Path, around: guard.BanView | guard.NoBan, told: str
+) -> None:
+    def answer(request: msgspec.Struct) -> msgspec.Struct:
+        return guard.NoBan("192.0.2.9") if isinstance(request, guard.RemoveBan) else around
+
+    with serving(configured, answer) as server:
+        done = run("ban", "remove", "192.0.2.9")
+    assert done.exit_code == 100
+    assert told in done.output
+    assert server.requests[1:] == [guard.ExplainBan("192.0.2.9")]
+
+
 def test_add_and_remove(run: Run, configured: Path) -> None:
     with serving(configured, lambda _: BAN) as server:
         added = run("ban", "add", "192.0.2.77/24", "--for", "12h", "--reason", "spam")
