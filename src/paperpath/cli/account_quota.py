@@ -46,7 +46,7 @@ def quota(
     config = load_config(config_file)
     limits = _limits(size_limit, messages)
     if without and limits is not None:
-        raise Fault("--none goes with neither --size nor --messages")
+        raise click.UsageError("--none goes with neither --size nor --messages")
     maildir = _maildir(config, address)
     found: tuple[Limits, Use] | None
     with told(), acting_as_owner_of(maildir):
@@ -70,7 +70,7 @@ def _limits(size_limit: str | None, messages: int | None) -> "Limits | None":
     except ValueError:
         limit = -1
     if size_limit is not None and limit < 1:
-        raise Fault(f'{size_limit!r} is no size; write something like "500MiB" or "2GiB"')
+        raise click.UsageError(f'--size: {size_limit!r} is no size; write something like "500MiB" or "2GiB"')
     return Limits(limit, messages or 0)
 
 

@@ -210,5 +210,5 @@ def _print(explanation: Explanation) -> None:
     say(f"{explanation.channel} delivery:")
     for line in explanation.delivery:
         say(f"    {line}")
-    who = "anybody" if explanation.anybody_may_send else "only [relay] networks"
+    who = "anybody" if explanation.anybody_may_send else "clients in [relay] networks, and who has logged in"
     say(f"who may send to it: {who}")
