@@ -16,14 +16,15 @@ from paperpath.system import clock
 def command(config_file: str | None, as_json: bool) -> int:
     """Check the configuration file: every problem, its line, and what to write instead.
 
-    Certificates are looked at too: what is wrong with one is told, on standard error.  Exits 0 where the server would
-    take the file, and 100 where it would not.
+    Certificates are looked at too, and whether clients can log in: what is wrong is told, on standard error.  Exits 0
+    where the server would take the file, and 100 where it would not.
 
     \b
     Example:
       paperpath check-config --config try/paperpath.toml
     """
     from paperpath.cli.certificates import look
+    from paperpath.cli.open_logins import ADVICE, without_passwords
     from paperpath.config.load import load
     from paperpath.config.problems import ConfigError
 
@@ -39,11 +40,16 @@ def command(config_file: str | None, as_json: bool) -> int:
     looked = [(one, trouble) for one in look(config, clock.now()) for trouble in one.troubles]
     refused = any(trouble.kind == "unusable" for _, trouble in looked)
     warnings = [f"{one.certificate}: {trouble.text}" for one, trouble in looked]
+    closed = without_passwords(config)
     if as_json:
-        print_json({"file": path, "ok": not refused, "problems": [], "warnings": warnings})
+        print_json(
+            {"file": path, "ok": not refused, "problems": [], "warnings": [*warnings, *([closed] if closed else [])]}
+        )
     else:
         for warning in warnings:
             note(f"{path}: [tls] {warning}")
+        if closed:
+            note(f"{path}: {closed}; {ADVICE}")
         if not refused:
             say(f"{path}: fine ({config.hostname}, {count(len(config.listen), 'listening socket')})")
     return EXIT_PERMANENT if refused else 0

@@ -10,6 +10,7 @@ from paperpath.cli.aliases import check_aliases
 from paperpath.cli.faults import Fault, TemporaryFault
 from paperpath.cli.findings import Finding, Verdict
 from paperpath.cli.listeners import check_listeners
+from paperpath.cli.open_logins import ADVICE, without_passwords
 from paperpath.cli.show import count, size
 from paperpath.system import clock
 
@@ -37,6 +38,8 @@ def all_checks(config: "Config", file: str, *, with_dns: bool) -> Iterator[Findi
     yield check_clock(file, clock.now())
     yield check_queue(config)
     yield from check_certificates(config, clock.now())
+    if closed := without_passwords(config):
+        yield Finding("logins", "notice", closed, ADVICE)
     yield from check_listeners(config)
     if with_dns:
         yield check_dns(config)

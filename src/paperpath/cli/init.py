@@ -10,7 +10,7 @@ import click
 from paperpath.cli.accounts import open_accounts, told
 from paperpath.cli.faults import Fault
 from paperpath.cli.passwords import generate
-from paperpath.cli.show import say, strong
+from paperpath.cli.show import note, say, strong
 from paperpath.system import clock
 
 if TYPE_CHECKING:
@@ -53,14 +53,15 @@ def command(
 ) -> None:
     """Write DIR/paperpath.toml, make its folders, and its first accounts with new passwords.
 
-    State goes to DIR/state, sockets to DIR/run; root is not needed.  With --system the file is
-    /etc/paperpath/paperpath.toml, state is /var/lib/paperpath, sockets are in /run/paperpath, and the system
+    State goes to DIR/state, sockets to DIR/run; root is not needed.  Where submission or pop3 is asked for, passwords
+    are taken in clear from clients on this host, so that it can be tried without a certificate.  With --system the
+    file is /etc/paperpath/paperpath.toml, state is /var/lib/paperpath, sockets are in /run/paperpath, and the system
     users that the processes run as are made.  An existing file is never overwritten.
 
     \b
     Examples:
       paperpath init try --hostname mx.trial.test --account you@trial.test
-      paperpath init try --listen smtp=127.0.0.1:2526
+      paperpath init try --listen smtp=127.0.0.1:2526 --listen submission=127.0.0.1:2587
       paperpath init --system --hostname mx.example.org
     """
     if system and folder:
@@ -75,18 +76,21 @@ def command(
 
 def _plan(folder: str | None, hostname: str | None, accounts: tuple[str, ...], listeners: tuple[str, ...]) -> Plan:
     """Judge what was asked for before anything is made."""
+    from paperpath.config.logins import LOGIN_SERVICES
     from paperpath.config.places import DEFAULT_FILE
     from paperpath.config.write import config_text
 
+    sockets = tuple(_listener(listener) for listener in listeners)
     checked = tuple(dict.fromkeys(_account(address) for address in accounts))
     text = config_text(
         hostname=_hostname(hostname),
         privileges="caller" if folder else "separate",
         postmaster=checked[0] if checked else "",
-        listeners=tuple(_listener(listener) for listener in listeners),
+        listeners=sockets,
         domains=tuple(dict.fromkeys(address.rpartition("@")[2] for address in checked)),
         state="state" if folder else "/var/lib/paperpath",
         run="run" if folder else "/run/paperpath",
+        logins_in_clear=bool(folder) and any(service in LOGIN_SERVICES for service, _ in sockets),
     )
     file = os.path.join(os.path.abspath(folder), "paperpath.toml") if folder else DEFAULT_FILE
     return Plan(file, text, checked, system=not folder)
@@ -114,11 +118,16 @@ def _listener(text: str) -> tuple[str, str]:
     from paperpath.config.endpoints import parse_listen
     from paperpath.config.fields import fields_of
     from paperpath.config.schema import Listen
+    from paperpath.wire.tls import TLS_FROM_THE_START
 
     service, separator, address = text.partition("=")
     services = fields_of(Listen)[0].choices
     if not separator or service not in services:
         raise click.UsageError(f"--listen: {text!r} is not SERVICE=HOST:PORT with one of {', '.join(services)}")
+    if service in TLS_FROM_THE_START:
+        raise click.UsageError(
+            f"--listen: {service} needs a certificate: write it into the file, with certificate and key in [tls]"
+        )
     try:
         return service, str(parse_listen(address))
     except ValueError as error:
@@ -145,7 +154,7 @@ def _carry_out(plan: Plan) -> None:
         with told():
             accounts.add(address, secret, int(clock.now()))
         say(f"made {address}, password {secret}   (shown only now)")
-    _say_what_next(plan)
+    _say_what_next(plan, config)
 
 
 def _make_users() -> None:
@@ -176,7 +185,11 @@ def _make_folders(config: "Config", *, system: bool) -> None:
             give(folder.path, pwd.getpwnam(folder.user).pw_uid, grp.getgrnam(folder.group).gr_gid, folder.mode)
 
 
-def _say_what_next(plan: Plan) -> None:
+def _say_what_next(plan: Plan, config: "Config") -> None:
+    from paperpath.cli.open_logins import ADVICE, without_passwords
+
+    if closed := without_passwords(config):
+        note(f"{closed}; {ADVICE}")
     near = os.path.relpath(plan.file)
     option = "" if plan.system else f" --config {shlex.quote(plan.file if near.startswith('..') else near)}"
     say()

@@ -53,10 +53,14 @@ def _offered(config: "Config", listener: "Listen") -> str:
 
 
 def _print(config: "Config", looked: "list[Looked]") -> None:
+    from paperpath.cli.open_logins import without_passwords
+
     rows = [(one.service, one.address, _offered(config, one)) for one in config.listen]
     table(("SERVICE", "ADDRESS", "TLS"), rows)
     if not looked:
         say("\nno certificate: set certificate and key in [tls]")
+        if closed := without_passwords(config):
+            say(closed)
         return
     say(f"\nTLS {config.tls.minimum} and later; {len(config.tls.relay_fingerprints)} client certificates may relay")
     for one in looked:

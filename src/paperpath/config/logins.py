@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 
 from paperpath.config.names import domain_name, local_part
-from paperpath.config.schema import Config
+from paperpath.config.schema import Config, Listen
 from paperpath.config.schema_auth import Auth, OAuth
 
 LOGIN_SERVICES = frozenset({"submission", "submissions", "pop3", "pop3s"})
@@ -41,6 +41,16 @@ def usable_mechanisms(auth: Auth, oauth: OAuth) -> tuple[str, ...]:
     if takes_tokens(oauth):
         usable |= _BY_TOKEN
     return tuple(name for name in dict.fromkeys(auth.mechanisms) if name in usable)
+
+
+def without_passwords(config: Config) -> tuple[Listen, ...]:
+    """Return the listening sockets for logins at which no password and no token is ever taken: there is no TLS to
+    send it under, and it may not be sent in clear.  Those of a configuration that offers neither are none of them."""
+    if config.tls.certificate or config.auth.plain_in_clear != "never":
+        return ()
+    if SHOWING.isdisjoint(usable_mechanisms(config.auth, config.oauth)):
+        return ()
+    return tuple(one for one in config.listen if one.service in LOGIN_SERVICES)
 
 
 def keeps_clear(auth: Auth) -> bool:

@@ -49,6 +49,14 @@ domains = []
 """
 
 
+_LOGINS = """\
+
+# Without a certificate ([tls]) passwords can be read on their way: only clients on this host may show theirs.
+[auth]
+plain_in_clear = "loopback"
+"""
+
+
 def _listen(service: str, address: str) -> str:
     """Return the lines of one listening socket."""
     return f"\n[[listen]]\nservice = {_quoted(service)}\naddress = {_quoted(address)}\n"
@@ -63,15 +71,24 @@ def config_text(
     domains: Sequence[str],
     state: str,
     run: str,
+    logins_in_clear: bool = False,
 ) -> str:
-    """Return a whole file; ``listeners`` are pairs of service and address, ``domains`` those of mailboxes."""
+    """Return a whole file; ``listeners`` are pairs of service and address, ``domains`` those of mailboxes.
+
+    With ``logins_in_clear`` clients on this host may log in without TLS.
+    """
     top = _TOP.format(hostname=_quoted(hostname), privileges=_quoted(privileges), postmaster=_quoted(postmaster))
     rest = _REST.format(
         state=_quoted(state),
         run=_quoted(run),
         domains="[" + ", ".join(_quoted(domain) for domain in domains) + "]",
     )
-    return top + "".join(_listen(service, address) for service, address in listeners) + rest
+    return (
+        top
+        + "".join(_listen(service, address) for service, address in listeners)
+        + rest
+        + (_LOGINS if logins_in_clear else "")
+    )
 
 
 def _quoted(text: str) -> str:

@@ -26,6 +26,9 @@ UNKNOWN_MECHANISM: Final = Refusal(reply(504, "5.5.4", "Mechanism not offered"),
 IN_CLEAR: Final = Refusal(
     reply(538, "5.7.11", "That mechanism is taken under TLS only: STARTTLS first"), "password without TLS"
 )
+NEVER_IN_CLEAR: Final = Refusal(
+    reply(538, "5.7.11", "That mechanism is taken under TLS only, and TLS is not offered here"), "password without TLS"
+)
 CANCELLED: Final = Refusal(reply(501, "5.7.0", "Cancelled"), "login cancelled")
 TOO_LONG: Final = Refusal(reply(500, "5.5.6", "The response is too long"), "a response that is too long")
 
@@ -60,7 +63,9 @@ def _refusal(session: ServerSession, mechanism: bytes) -> Refusal | None:
         return SYNTAX
     if mechanism in config.offered(secure=session.secure):
         return None
-    return IN_CLEAR if mechanism in config.mechanisms and config.starttls else UNKNOWN_MECHANISM
+    if mechanism not in config.mechanisms:
+        return UNKNOWN_MECHANISM
+    return IN_CLEAR if config.starttls else NEVER_IN_CLEAR
 
 
 def take_response(session: ServerSession, line: bytes) -> None:

@@ -63,12 +63,26 @@ def test_an_existing_file_is_left_alone(run: Run, trial: Path) -> None:
         ("{dir}", "--listen", "127.0.0.1:25"),
         ("{dir}", "--listen", "nntp=127.0.0.1:25"),
         ("{dir}", "--listen", "smtp=127.0.0.1"),
+        ("{dir}", "--listen", "submissions=127.0.0.1:2465"),
+        ("{dir}", "--listen", "pop3s=127.0.0.1:2995"),
     ],
 )
 def test_what_is_not_understood_makes_nothing(run: Run, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = run("init", *(one.format(dir=tmp_path / "t") for one in arguments))
     assert done.exit_code == 64, done.output
     assert not (tmp_path / "t").exists()
+
+
+@pytest.mark.parametrize(
+    ("service", "in_clear"), [("smtp", "never"), ("lmtp", "never"), ("submission", "loopback"), ("pop3", "loopback")]
+)
+def test_ports_for_logins_work_on_this_host_without_a_certificate(
+    run: Run, tmp_path: Path, service: str, in_clear: str
+) -> None:
+    done = run("init", str(tmp_path / "t"), "--hostname", "a.test", "--listen", f"{service}=127.0.0.1:2526")
+    assert done.exit_code == 0, done.output
+    assert "no password" not in done.output
+    assert load(str(tmp_path / "t" / "paperpath.toml")).auth.plain_in_clear == in_clear
 
 
 def test_a_run_folder_too_long_for_sockets_is_named_with_its_limit(run: Run, tmp_path: Path) -> None:
