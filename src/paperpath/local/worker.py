@@ -14,11 +14,11 @@ reading meanwhile gained.  Programs and locks are waited for in threads, so that
 import asyncio
 import os
 import socket
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 
 from paperpath.base.ids import show_id
 from paperpath.base.outcome import Deferred
@@ -145,13 +145,22 @@ class Worker:
     def _do_later(self, open_job: _Open, target: Target, work: Later) -> None:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(SLOW_MOST)
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        future.add_done_callback(partial(self._done_later, open_job, target))
+        loop, taken = asyncio.get_running_loop(), threading.Lock()
 
-    def _done_later(self, open_job: _Open, target: Target, future: "asyncio.Future[Done]") -> None:
-        if not future.cancelled() and not self._channel.closed:
-            error = future.exception()
-            self._settle(open_job, target, future.result() if error is None else _as_exception(error))
+        def run() -> None:
+            if taken.acquire(blocking=False):
+                loop.call_soon_threadsafe(self._done_later, open_job, target, _attempted(work))
+
+        try:
+            self._threads.submit(run)
+        except RuntimeError as error:  # there can be no further thread now
+            # It stands in line all the same, and one of the threads that there are may be at it already.
+            if taken.acquire(blocking=False):
+                self._settle(open_job, target, error)
+
+    def _done_later(self, open_job: _Open, target: Target, result: Done | Exception) -> None:
+        if not self._channel.closed:
+            self._settle(open_job, target, result)
 
     def _next_batch(self) -> list[_Item]:
         batch: list[_Item] = []
@@ -193,5 +202,10 @@ def _errand(open_job: _Open, recipient: bytes, account: Account) -> Errand:
     return Errand(account, Message(recipient, job.sender, job.trace, job.content, open_job.source, job.size))
 
 
-def _as_exception(error: BaseException) -> Exception:
-    return error if isinstance(error, Exception) else RuntimeError(repr(error))
+def _attempted(work: Later) -> Done | Exception:
+    try:
+        return work()
+    except Exception as error:
+        return error
+    except BaseException as error:
+        return RuntimeError(repr(error))
