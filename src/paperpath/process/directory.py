@@ -19,6 +19,12 @@ _REMEMBERED_S = 20.0
 _REMEMBERED_MOST = 10_000
 _ANSWER_WITHIN_S = 30.0
 """A user database that takes longer is as good as down."""
+_UNANSWERED_MOST = 10_000
+"""Questions that `local` has before it: one that hangs would be asked for every recipient that somebody tries, for as
+long as it hangs, and then have all that to answer."""
+
+_TOO_LATE = Unknown(0, "no answer about the recipient in time", ours=True)
+_TOO_MANY = Unknown(0, "too many questions about recipients wait for an answer", ours=True)
 
 
 class Directory:
@@ -37,6 +43,9 @@ class Directory:
         if known is not None and known[0] > monotonic():
             on_answer(known[1])
             return
+        if len(self._tickets) >= _UNANSWERED_MOST and address not in self._waiting:
+            on_answer(_TOO_MANY)
+            return
         waiting = self._waiting.setdefault(address, [])
         waiting.append(on_answer)
         if len(waiting) == 1:
@@ -53,8 +62,8 @@ class Directory:
 
     def _ask(self, address: bytes) -> None:
         self._next_ticket += 1
-        self._tickets[self._next_ticket] = address
-        self._link.send(Lookup(self._next_ticket, address))
+        if self._link.send(Lookup(self._next_ticket, address)):
+            self._tickets[self._next_ticket] = address
 
     def _ask_again(self) -> None:
         self._tickets.clear()
@@ -78,4 +87,4 @@ class Directory:
         if self._waiting.get(address) is waiting:
             del self._waiting[address]
             for on_answer in waiting:
-                pass_on(on_answer, Unknown(0, "no answer about the recipient in time", ours=True))
+                pass_on(on_answer, _TOO_LATE)

@@ -42,6 +42,7 @@ _PENDING_MOST_BYTES = 1024 * 1024
 """What may wait for `guard` to read it: beyond that what is seen is forgotten, as if it were away."""
 _KNOWN_MOST = 20_000
 _SLOWED_MOST = 20_000
+_HELD_ELSEWHERE_MOST = 20_000
 _UNTOLD_MOST = 20_000
 """Networks with something to tell: what is seen of more while `guard` is away is forgotten."""
 
@@ -141,11 +142,15 @@ class Guard:
         """
         self._last_ticket += 1
         ticket = self._last_ticket
-        if self._link is None or not self._link.send(Ask(ticket, key[:TEXT_MOST], amount, rates)):
+        if not self._asked(Ask(ticket, key[:TEXT_MOST], amount, rates)):
             on_answer(True, 0)
             return
         self._open[ticket] = on_answer
         asyncio.get_running_loop().call_later(_ANSWER_WITHIN_S, self._answer, ticket, True, 0)
+
+    def _asked(self, question: Ask) -> bool:
+        link = self._link
+        return link is not None and link.pending_bytes < _PENDING_MOST_BYTES and link.send(question)
 
     def close(self) -> None:
         """Talk to `guard` no more."""
@@ -204,6 +209,7 @@ class Guard:
             case HeldElsewhere(sessions=0):
                 self._elsewhere.pop(frame.network, None)
             case HeldElsewhere():
+                _bound(self._elsewhere, _HELD_ELSEWHERE_MOST)
                 self._elsewhere[frame.network] = frame.sessions
             case Known():
                 for network in frame.networks:

@@ -7,6 +7,7 @@ under way when `auth` ended cannot be gone on with, and is refused as temporary.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from paperpath.process.answers import pass_on
 from paperpath.process.link import Link
@@ -25,7 +26,12 @@ OnAnswer = Callable[[LoginAnswer], None]
 ANSWER_WITHIN_S = 60.0
 """Longer than `auth` gives any login (``[auth] timeout`` is at most 50 s), restarts included."""
 
+_PENDING_MOST_BYTES = 1024 * 1024
+"""What may wait for `auth` to read it.  One that hangs would be sent every attempt of every client, for as long as it
+hangs; beyond this they are told at once that it is our trouble."""
+
 _LOST = "auth ended meanwhile"
+_BEHIND = "auth does not read what it is asked"
 
 
 class Logins:
@@ -53,6 +59,9 @@ class Logins:
         self._last_ticket += 1
         ticket = self._last_ticket
         attempt = self._open[ticket] = Attempt(self, ticket, on_answer)
+        if self._link.pending_bytes > _PENDING_MOST_BYTES:
+            asyncio.get_running_loop().call_soon(partial(attempt.refuse, _BEHIND, tell=False))
+            return attempt
         login = Login(ticket, mechanism, initial, service, peer, secure, binding_type, binding)
         if not self._link.send(login):
             self._waiting[ticket] = login
@@ -116,7 +125,7 @@ class Attempt:
             raise RuntimeError("a response without a challenge")
         self._wait()
         if self._lost:
-            asyncio.get_running_loop().call_soon(self._refuse, _LOST)
+            asyncio.get_running_loop().call_soon(self.refuse, _LOST)
         else:
             self._logins.respond(self.ticket, response)
 
@@ -136,17 +145,18 @@ class Attempt:
         """`auth` has forgotten it; who is to say something says it, be it now or when the client has responded."""
         self._lost = True
         if self.waits:
-            self._refuse(_LOST)
+            self.refuse(_LOST)
 
     def _wait(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(ANSWER_WITHIN_S, self._too_late)
 
     def _too_late(self) -> None:
-        self._refuse("no answer from auth in time")
+        self.refuse("no answer from auth in time")
 
-    def _refuse(self, reason: str) -> None:
+    def refuse(self, reason: str, *, tell: bool = True) -> None:
+        """End it as our own trouble, where it has not ended; ``tell``: `auth` knows of it, and is to forget it."""
         if not self._over:
-            self._end(tell=True)
+            self._end(tell=tell)
             pass_on(self._on_answer, LoginRefused(self.ticket, reason, temporary=True))
 
     def _end(self, *, tell: bool) -> None:

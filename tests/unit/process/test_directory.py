@@ -185,3 +185,50 @@ async def test_memory_is_bounded(local: Peer, asker: Asker, monkeypatch: pytest.
     assert local.heard.empty()
     asker.find(b"1@b.test")
     assert (await asked(local)).address == b"1@b.test"
+
+
+async def test_questions_are_bounded_while_local_answers_none(
+    local: Peer, asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "_UNANSWERED_MOST", 2)
+    monkeypatch.setattr(directory, "_ANSWER_WITHIN_S", 0)
+    for address in (b"1@b.test", b"2@b.test"):
+        asker.find(address)
+        assert isinstance(await asker.answers.get(), Unknown)
+    asker.find(b"3@b.test")
+    refused = asker.answers.get_nowait()
+    assert isinstance(refused, Unknown) and refused.ours
+    first, second = await asked(local), await asked(local)
+    assert local.heard.empty()
+    monkeypatch.setattr(directory, "_ANSWER_WITHIN_S", 30)
+    local.send(NotFound(first.ticket))
+    local.send(NotFound(second.ticket))
+    while not isinstance(answer := await tried(asker, b"4@b.test", local), NotFound):
+        assert isinstance(answer, Unknown)
+
+
+async def tried(asker: Asker, address: bytes, local: Peer) -> Answer:
+    """Ask, and answer that there is no such recipient where the question comes through."""
+    asker.find(address)
+    await asyncio.sleep(0)
+    if asker.answers.empty():
+        local.send(NotFound((await asked(local)).ticket))
+    return await asker.answers.get()
+
+
+async def test_questions_while_local_is_away_do_not_count_as_unanswered(
+    local: Peer, asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "_UNANSWERED_MOST", 1)
+    local.hang_up()
+    while asker.directory._link.up:
+        await asyncio.sleep(0)
+    for address in (b"1@b.test", b"2@b.test"):
+        asker.find(address)
+    heard: set[bytes] = set()
+    while len(heard) < 2:
+        if isinstance(lookup := await local.heard.get(), Lookup):
+            heard.add(lookup.address)
+            local.send(NotFound(lookup.ticket))
+    assert [type(await asker.answers.get()) for _ in range(2)] == [NotFound, NotFound]
+    assert asker.answers.empty()

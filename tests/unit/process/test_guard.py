@@ -79,6 +79,10 @@ async def test_a_guard_that_reads_nothing_is_told_no_more_than_the_bound(
         for _ in range(1000):  # in one turn of the loop: nothing is read meanwhile
             guard.report("192.0.2.1", wire.Offence.EARLY_TALK, "x" * 100)
         guard._send_seen(wire.Seen(f"192.0.2.{n}", 1, 0, 0, 0, 0) for n in range(250))
+        answers: list[tuple[bool, int]] = []
+        for _ in range(1000):
+            guard.allow("joe@here.test", 1, RATES, lambda *answer: answers.append(answer))
+        assert answers == [(True, 0)] * 1000
         assert guard._link.pending_bytes < 10_200
         await peer.heard.get()
 
@@ -120,6 +124,15 @@ async def test_who_is_slowed_known_or_held_elsewhere(tmp_path: Path) -> None:
         assert guard.held_elsewhere("192.0.2.0/24") == 40
         await told(guard, peer, wire.HeldElsewhere("192.0.2.0/24", 0))
         assert guard.held_elsewhere("192.0.2.0/24") == 0
+
+
+async def test_what_is_held_elsewhere_is_known_of_so_many_networks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paperpath.process.guard._HELD_ELSEWHERE_MOST", 2)
+    async with talking(tmp_path) as (guard, peer):
+        await told(guard, peer, *(wire.HeldElsewhere(f"192.0.2.{n}", 40) for n in range(3)))
+        assert [guard.held_elsewhere(f"192.0.2.{n}") for n in range(3)] == [0, 40, 40]
 
 
 async def test_rates_are_asked_for(tmp_path: Path) -> None:

@@ -134,3 +134,19 @@ async def test_silence_is_an_answer_in_the_end(auth: Peer, client: Client, monke
     assert isinstance(answer, LoginRefused) and answer.temporary
     await auth.heard.get()
     assert await auth.heard.get() == Abandon(1)
+
+
+async def test_attempts_that_auth_does_not_read_are_our_trouble_at_once(
+    auth: Peer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logins, "_PENDING_MOST_BYTES", 10_000)
+    for _ in range(1000):  # in one turn of the loop: nothing is read meanwhile
+        client.begin()
+    assert client.logins._link.pending_bytes < 10_200
+    assert client.answers.empty()
+    refused = await client.answers.get()
+    assert isinstance(refused, LoginRefused) and refused.temporary
+    heard = [await auth.heard.get() for _ in range(100)]
+    assert all(isinstance(frame, Login) for frame in heard)
+    refused_in_all = 1 + client.answers.qsize()
+    assert len(client.logins._open) == 1000 - refused_in_all
