@@ -124,12 +124,13 @@ def private_host() -> Iterator[PrivateHost]:
     try:
         assert keeper.stdout is not None
         if keeper.stdout.readline() != "done\n":
-            pytest.skip("no private mount namespace can be made here: see standard error")
+            pytest.skip(f"no private mount namespace can be made here: {keeper.communicate()[1].strip()}")
         host = PrivateHost(root, keeper.pid)
         _make_environment(host)
         yield host
     finally:
-        keeper.communicate(timeout=PATIENCE_S)
+        if keeper.poll() is None:
+            keeper.communicate(timeout=PATIENCE_S)
         rmtree(root)
 
 
@@ -140,6 +141,7 @@ def _keeper(root: Path) -> subprocess.Popen[str]:
         ["unshare", "--mount", "--propagation", "private", "sh", "-c", _SET_UP, "sh", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
 

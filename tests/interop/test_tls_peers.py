@@ -63,6 +63,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     }
     fronts = {"proxy": ["127.0.0.1/32"], "xclient": ["127.0.0.1/32"]}
     settings = {"tls": tls, "fronts": fronts, "relay": {"networks": ["192.0.2.0/24"]}}
+    settings["limits"] = {"greeting_delay": 0, "error_delay": 0}  # those who scan connect a hundred times
     with running_service(settings=settings, start=False) as service:
         listeners = [("smtp", service.port, "never"), ("submissions", implicit, "never"), ("smtp", proxied, "always")]
         service.configure(

@@ -112,7 +112,8 @@ class Book:
         record.score = max(0.0, record.score - faded) + POINTS[offence]
         record.scored_at = now
         record.evidence = [*record.evidence[1 - _EVIDENCE_MOST :], Evidence(now, offence, detail)]
-        if record.score < self.rules.points:
+        # Part of a point counts as one: or as many offences as ban would not, where they come in more than one second.
+        if record.score <= self.rules.points - 1:
             return []
         record.reason = _WORDS[offence]
         return [self._ban(record, self._length(record), GUARD, now).view(), *self._widened(wide, near, now)]

@@ -39,6 +39,12 @@ def test_every_offence_counts(offence: Offence) -> None:
     assert [len(ban) for ban in bans] == [0] * (needed - 1) + [1]
 
 
+def test_as_many_as_ban_do_so_within_more_than_a_second_too() -> None:
+    book = Book(RULES)
+    assert [ban for second in range(19) for ban in guess(book, BAD, 1, START + second)] == []
+    assert len(guess(book, BAD, 1, START + 19)) == 1
+
+
 def test_points_fade_evenly() -> None:
     book = Book(RULES)
     guess(book, BAD, 10)
