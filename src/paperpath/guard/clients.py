@@ -25,6 +25,7 @@ V = TypeVar("V")
 T = TypeVar("T")
 
 _COUNTERS_MOST = 50_000
+_ACCOUNTS_MOST = 20_000
 _KNOWN_MOST = 20_000
 _RATES_MOST = 8
 """In one question."""
@@ -49,9 +50,17 @@ class _Client:
 class Clients:
     """All of them."""
 
-    def __init__(self, book: Book, log: Log, on_bans: Callable[[Iterable[wire.BanView]], None]) -> None:
-        """``on_bans`` gets the bans that offences bring on."""
-        self._book, self._log, self._on_bans = book, log, on_bans
+    def __init__(
+        self,
+        book: Book,
+        log: Log,
+        on_bans: Callable[[Iterable[wire.BanView]], None],
+        on_taken: Callable[[], None],
+    ) -> None:
+        """``on_bans`` gets the bans that offences bring on; ``on_taken`` is told when ``asked`` has changed."""
+        self._book, self._log, self._on_bans, self._on_taken = book, log, on_bans, on_taken
+        self.asked = Rates(_ACCOUNTS_MOST)
+        """What was asked for before it was done: by the time of day, as it outlives this process."""
         self._rates = Rates(_COUNTERS_MOST)
         self._clients: dict[Channel, _Client] = {}
         self._held: Counter[str] = Counter()
@@ -102,6 +111,7 @@ class Clients:
                 self._on_bans(self._book.offend(frame.address, frame.offence, detail, int(now())))
             case wire.Ask():
                 channel.send(self._judged(frame))
+                self._on_taken()
             case Hello(version=version) if version != VERSION:
                 raise ValueError("it runs another version")
 
@@ -109,7 +119,7 @@ class Clients:
         rates = question.rates
         if question.amount < 0 or len(rates) > _RATES_MOST or any(rate.period_s < 1 for rate in rates):
             raise ValueError("a question that means nothing")
-        again_s = self._rates.take(f"account {question.key[: wire.TEXT_MOST]}", question.amount, rates, monotonic())
+        again_s = self.asked.take(question.key[: wire.TEXT_MOST], question.amount, rates, now())
         return wire.Verdict(question.ticket, allowed=not again_s, again_s=again_s)
 
     def _saw(self, channel: Channel, seen: wire.Seen) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import ipaddress
+import os
 from collections.abc import Iterable
 
 from paperpath.guard.book import Book, Rules
 from paperpath.guard.clients import Clients
 from paperpath.guard.keeping import Keeping
 from paperpath.guard.operator import Operators
+from paperpath.guard.rates import Counter
 from paperpath.process.child import Listeners
 from paperpath.process.doors import Doors
 from paperpath.process.settings import GuardSettings
@@ -19,6 +21,10 @@ from paperpath.wire.guard import Ban, Bans, BanView, Lifted
 _EXPIRE_EVERY_S = 5.0
 """Those who were told of a ban know themselves when it ends; this is for the log and the file."""
 _EVIDENCE_SHOWN = 3
+_BANS_FILE, _RATES_FILE = "bans.kept", "rates.kept"
+_BANS_PAUSE_S = 0.5
+_RATES_PAUSE_S = 60.0
+"""What accounts sent in a minute is forgotten where this process is killed; each message is not worth a sync."""
 
 
 class GuardRole:
@@ -27,7 +33,7 @@ class GuardRole:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._book: Book | None = None
-        self._keeping: Keeping | None = None
+        self._keeping: Keeping[tuple[BanView, ...]] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._doors = Doors()
 
@@ -51,15 +57,30 @@ class GuardRole:
         self._clients.close()
         self._operators.close()
         self._keeping.save()
+        self._rates.save()
 
     def _open(self, settings: GuardSettings, rules: Rules) -> None:
         book = self._book = Book(rules)
-        keeping = self._keeping = Keeping(settings.folder, book.kept, self._not_kept)
+        keeping = self._keeping = Keeping(
+            os.path.join(settings.folder, _BANS_FILE),
+            tuple[BanView, ...],
+            book.kept,
+            self._not_kept,
+            pause_least_s=_BANS_PAUSE_S,
+        )
         try:
-            book.restore(keeping.read())
+            book.restore(keeping.read() or ())
         except ValueError as error:
             self._not_kept(str(error))
-        self._clients = Clients(book, self._log, self._began)
+        self._clients = Clients(book, self._log, self._began, lambda: self._rates.save_soon())
+        self._rates = Keeping(
+            os.path.join(settings.folder, _RATES_FILE),
+            tuple[Counter, ...],
+            self._clients.asked.kept,
+            self._not_kept,
+            pause_least_s=_RATES_PAUSE_S,
+        )
+        self._clients.asked.restore(self._rates.read() or ())
         self._operators = Operators(book, self._began_by_hand, self._lifted)
 
     def _not_kept(self, error: str) -> None:

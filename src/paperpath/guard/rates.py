@@ -5,10 +5,20 @@ touches, so no stretch of a period's length ever holds more than its rate allows
 one slot longer.
 """
 
+import msgspec
+
 from paperpath.wire.guard import Rate
 
 SLOTS = 12
 """In a period: what is over counts at most a twelfth of the period longer."""
+
+
+class Counter(msgspec.Struct, frozen=True, array_like=True):
+    """What was counted of one name, as it is kept over restarts."""
+
+    name: str
+    period_s: int
+    slots: dict[int, int]
 
 
 class Rates:
@@ -20,6 +30,15 @@ class Rates:
 
     def __len__(self) -> int:
         return len(self._counters)
+
+    def kept(self) -> tuple[Counter, ...]:
+        """Return all counters, the one that was used longest ago first."""
+        return tuple(Counter(name, period_s, slots) for (name, period_s), slots in self._counters.items())
+
+    def restore(self, kept: tuple[Counter, ...]) -> None:
+        """Take what was kept, as far as it fits."""
+        for one in kept[-self._most :]:
+            self._counters[one.name, one.period_s] = one.slots
 
     def take(self, name: str, amount: int, rates: tuple[Rate, ...], now: float) -> int:
         """Count ``amount`` where every rate allows it; return 0, or after how many seconds to ask again."""

@@ -229,7 +229,7 @@ class BanEnded(Event, frozen=True):
 
 
 class BansNotKept(Event, frozen=True):
-    """The bans could not be read or written: they hold, but do not outlive this process."""
+    """Bans, or what accounts sent, could not be read or written: they hold, but do not outlive this process."""
 
     name: ClassVar[str] = "ban.not-kept"
     level: ClassVar[Level] = "warning"

@@ -3,9 +3,6 @@
 import asyncio
 from pathlib import Path
 
-import pytest
-
-from paperpath.guard import keeping as module
 from paperpath.guard.keeping import Keeping
 from paperpath.wire.guard import BanView
 
@@ -26,12 +23,9 @@ class Book:
         return tuple(self.bans)
 
 
-async def test_a_flood_is_written_together_and_its_end_is_not_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_PAUSE_LEAST_S", 0.05)
+async def test_a_flood_is_written_together_and_its_end_is_not_lost(tmp_path: Path) -> None:
     book, errors = Book(), list[str]()
-    keeping = Keeping(str(tmp_path), book.kept, errors.append)
+    keeping = Keeping(str(tmp_path / "kept"), tuple[BanView, ...], book.kept, errors.append, pause_least_s=0.05)
     for flood in (range(100), range(100, 200)):
         before = book.asked
         for number in flood:
