@@ -37,7 +37,10 @@ class Receive(Section, frozen=True, kw_only=True):
     relay_recipients: Annotated[
         int,
         Meta(ge=RECIPIENTS_MINIMUM, le=RECIPIENTS_MOST),
-        about("Recipients of one message from a relay network.", reason="lists are sent in one transaction"),
+        about(
+            "Recipients of one message from a relay network, or from an account as far as its own ``[limits]`` go.",
+            reason="lists are sent in one transaction",
+        ),
     ] = RECIPIENTS_MOST
     sessions: Annotated[
         int,
@@ -183,9 +186,11 @@ class Limits(Section, frozen=True, kw_only=True):
         Duration,
         Meta(ge=0, le=60),
         about(
-            "How long a stranger waits for the greeting; who speaks before it is refused (RFC 5321 4.3.1).",
+            "How long a stranger waits for the greeting of ``smtp``, without TLS from the start; who speaks before it "
+            "is refused (RFC 5321 4.3.1).",
             unit="seconds",
-            reason="a program that does not listen speaks at once; who brought mail before waits no more",
+            reason="a program that does not listen speaks at once; who brought mail before waits no more, and where "
+            "one has to log in nobody waits",
         ),
     ] = 1
     error_delay: Annotated[

@@ -112,7 +112,7 @@ class Connection(Paced):
             self._turn_away(arrival.refusal)
         elif self._service_name in TLS_FROM_THE_START:
             self._secure(early=b"")
-        elif self.standing.is_stranger and self._limits.greeting_delay_s:
+        elif self.standing.is_stranger and self._limits.greeting_delay_s and not self._login.is_due:
             self._await_greeting(self._limits.greeting_delay_s)
         else:
             self._flush()
@@ -127,7 +127,15 @@ class Connection(Paced):
     def _kind(self) -> Kind:
         name = self._service_name
         login = name in LOGIN_SERVICES
-        return Kind(self.relay, name == "lmtp", self._xclient, login, here=login and is_here(self._peer))
+        return Kind(
+            self.relay,
+            name == "lmtp",
+            self._xclient,
+            login,
+            here=login and is_here(self._peer),
+            counted=bool(self.standing.network),
+            account=bool(self._login.account),
+        )
 
     def _turn_away(self, last: Reply) -> None:
         self._machine.take_output()  # instead of the greeting
@@ -246,7 +254,10 @@ class Connection(Paced):
         self._against = Against(0)  # the new transport has a buffer of its own
         self.tls = details(transport)
         self._login.forget()  # RFC 3207 4.2: what was said in clear counts no more
-        self.relay = self._relays_from_there or self._service.may_relay_by(self.tls)
+        self.relay = self._relays_from_there
+        if self._service.may_relay_by(self.tls):
+            self.relay = True
+            self.standing.proved()
         self._machine.start_over(self._service.config(self._kind()), secure=True)
         self.last_input = self._sessions.time()
         self._flush()

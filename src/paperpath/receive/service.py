@@ -54,6 +54,10 @@ class Kind(NamedTuple):
     """The client may log in."""
     here: bool = False
     """It is a program of this host."""
+    counted: bool = False
+    """It comes from a network that is bound by ``[limits]``, whatever it has proved since."""
+    account: bool = False
+    """It has logged in."""
 
 
 class Service:
@@ -104,16 +108,25 @@ class Service:
             found = self._configs[kind] = ServerConfig(
                 settings.greeting.encode() or self.hostname,
                 settings.message_size_bytes,
-                settings.relay_recipients_most if kind.relay or kind.lmtp else settings.recipients_most,
+                self._recipients_most(kind),
                 starttls=self.tls is not None,
                 xclient=kind.xclient,
                 mechanisms=self._mechanisms(kind, secure=True),
                 mechanisms_in_clear=self._mechanisms(kind, secure=False),
                 lmtp=kind.lmtp,
-                messages_most=0 if kind.relay or kind.lmtp else settings.limits.messages_most,
-                commands_most=0 if kind.relay or kind.lmtp else settings.limits.commands_most,
+                messages_most=settings.limits.messages_most if kind.counted else 0,
+                commands_most=settings.limits.commands_most if kind.counted else 0,
             )
         return found
+
+    def _recipients_most(self, kind: Kind) -> int:
+        settings = self.settings
+        most = settings.relay_recipients_most if kind.relay or kind.lmtp else settings.recipients_most
+        if not kind.account:
+            return most
+        # More at once than an account may ever write to would be put off for ever.
+        rates = settings.limits.account_recipients_per_hour, settings.limits.account_recipients_per_day
+        return min((most, *(rate for rate in rates if rate)))
 
     def _mechanisms(self, kind: Kind, *, secure: bool) -> tuple[bytes, ...]:
         settings = self.settings

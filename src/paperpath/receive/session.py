@@ -98,7 +98,7 @@ class Session(Connection):
         self._answer(replies.SENDER_OK)
 
     def _exceeded(self) -> Reply | None:
-        if self._messages >= self._limits.messages_most and self.standing.network:
+        if 0 < self._machine.config.messages_most <= self._messages:
             self.result = "enough messages"
             return replies.ENOUGH_MESSAGES
         return replies.TOO_MANY_MESSAGES if self.standing.is_slowed("messages") else None

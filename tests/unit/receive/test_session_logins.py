@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from paperpath.base.limits import INLINE_CONTENT_BYTES
+from paperpath.process.settings import SessionLimits
 from paperpath.receive.submission import may_send_as
 from paperpath.wire.guard import Offence, Rate
 from paperpath.wire.logins import LoggedIn, LoginAnswer, LoginRefused
@@ -93,6 +94,32 @@ async def test_an_account_has_its_recipients_counted(scene: Scene) -> None:
     scene.guard.exhausted.add("account joe@here.test")
     assert await said(client, FAR) == ["250 2.1.0", "250 2.1.5", "450 4.7.1"]
     assert await said(client, b"RSET\r\n") == ["250 2.0.0"]
+
+
+async def test_what_binds_an_account_is_announced_and_holds(tmp_path: Path) -> None:
+    limits = SessionLimits(
+        greeting_delay_s=60, messages_most=1, account_recipients_per_hour=0, account_recipients_per_day=3
+    )
+    scene = Scene(msgspec.structs.replace(OPEN, spool=str(tmp_path), relay_networks=(), limits=limits))
+    client = await logged_in(scene)  # where one has to log in nobody waits for the greeting
+    client.send(b"EHLO c\r\n")
+    assert b"250-LIMITS MAILMAX=1 RCPTMAX=3\r\n" in client.transport.written
+    client.replies()
+    recipients = b"".join(b"RCPT TO:<%d@far.test>\r\n" % number for number in range(4))
+    assert await said(client, b"MAIL FROM:<joe@here.test>\r\n", recipients) == [
+        "250 2.1.0",
+        *["250 2.1.5"] * 3,
+        "452 4.5.3",
+    ]
+    assert await said(client, b"DATA\r\n", b"From: joe@here.test\r\n\r\nHello.\r\n.\r\n") == ["354", "250 2.6.0"]
+    assert await said(client, b"MAIL FROM:<joe@here.test>\r\n") == ["421 4.7.0"]
+
+
+async def test_an_account_has_as_many_commands_as_a_stranger(tmp_path: Path) -> None:
+    limits = SessionLimits(greeting_delay_s=0, commands_most=10)
+    scene = Scene(msgspec.structs.replace(OPEN, spool=str(tmp_path), relay_networks=(), limits=limits))
+    client = await logged_in(scene)
+    assert (await said(client, b"NOOP\r\n" * 11))[-1] == "421 4.7.0"
 
 
 async def test_wrong_passwords_count_against_the_address_and_right_ones_for_it(scene: Scene) -> None:

@@ -285,6 +285,7 @@ def test_a_listed_certificate_may_relay(loop: str, held: bool, tmp_path: Path) -
             await client.secure(context, name="mx.test")
             await client.send(b"EHLO c\r\nMAIL FROM:<a@c>\r\nRCPT TO:<x@foreign.test>\r\nQUIT\r\n")
             assert codes(await client.replies(4)) == f"250 250 {250 if held else 550} 221"
+            assert server.opened[0].standing.is_stranger is not held
             client.close()
             made = CLIENT if held else MX
             assert (await server.closed())["client_certificate"] == made.fingerprint
