@@ -37,6 +37,17 @@ _PROGRAM: Final = Path(sys.executable).parent / "paperpath"
 _PORTS: Final = range(12_000, 32_000)
 """Below the range that the kernel takes ports for connections from (ip_local_port_range)."""
 
+_MANAGER: Final = """
+import os, sys
+given = [os.dup2(int(number), 200 + at) for at, number in enumerate(sys.argv[1].split(","))]
+for at, number in enumerate(given):
+    os.dup2(number, 3 + at)
+os.environ["LISTEN_PID"] = str(os.getpid())
+os.closerange(3 + len(given), 300)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""What hands sockets over as systemd does: from descriptor 3 on, to the process that serves."""
+
 T = TypeVar("T")
 
 Line = dict[str, Any]
@@ -68,6 +79,8 @@ class Service:
         """Every line of every start so far."""
         self.stray: list[str] = []
         """What came on standard error and is no line of the log."""
+        self.held: dict[str, socket.socket] = {}
+        """Listening sockets by service, which a service manager holds and hands over with each start."""
         self._changed = threading.Condition()
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
@@ -115,8 +128,12 @@ class Service:
         since = self.mark()
         reading, writing = os.pipe()
         self._pipe = f"pipe:[{os.fstat(writing).st_ino}]"
+        descriptors = [sock.fileno() for sock in self.held.values()]
+        manager = [sys.executable, "-c", _MANAGER, ",".join(map(str, descriptors))] if descriptors else []
         self._process = subprocess.Popen(
-            [*self.program, "serve", "--config", self.config],
+            [*manager, *self.program, "serve", "--config", self.config],
+            pass_fds=descriptors,
+            env={**os.environ, "LISTEN_FDS": str(len(descriptors)), "LISTEN_FDNAMES": ":".join(self.held)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=writing,

@@ -55,11 +55,12 @@ class Submission:
 
 
 @contextmanager
-def submission(**settings: Any) -> Iterator[Submission]:
-    """Run one with an account whose password is known."""
+def submission(*, starts: bool = True, **settings: Any) -> Iterator[Submission]:
+    """Make one with an account whose password is known, and start it."""
     with running_service(accounts=(ACCOUNT, "other@here.test"), start=False) as service:
         made = Submission(service)
         made.configure(settings)
         service.run("account", "password", ACCOUNT, "--password", PASSWORD)
-        service.start()
+        if starts:
+            service.start()
         yield made

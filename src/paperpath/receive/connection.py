@@ -161,7 +161,7 @@ class Connection(Paced):
         if machine.question is not None:
             if machine.buffered_bytes > _BUFFERED_MOST_BYTES:
                 self._stop_reading(Against.BEHIND)
-        elif self._sessions.draining and self.is_idle:
+        elif self._sessions.is_to_end(self):
             self.end(replies.STOPPING, "stopping")
 
     def eof_received(self) -> bool:
@@ -211,6 +211,11 @@ class Connection(Paced):
     def is_idle(self) -> bool:
         """Whether ending the session now would interrupt no transaction."""
         return self._machine.question is None and self._machine.state in _IDLE
+
+    @property
+    def has_brought(self) -> bool:
+        """Whether a message was accepted in it."""
+        return self._messages > 0
 
     @property
     def waits_for_us(self) -> bool:
@@ -338,7 +343,7 @@ class Connection(Paced):
             return
         if self._input_ended:
             self._transport.close()
-        elif self._sessions.draining and self.is_idle:
+        elif self._sessions.is_to_end(self):
             self.end(replies.STOPPING, "stopping")
         else:
             self._read_again(Against.BEHIND)

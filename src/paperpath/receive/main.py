@@ -85,7 +85,6 @@ class ReceiveRole:
         if self._drops is not None:
             await self._drops.stop()
         self._sessions.draining = True
-        self._sessions.end_idle()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._sessions.all_ended(), grace_s)
         self._sessions.end_all()

@@ -107,6 +107,11 @@ class QmqpSession(asyncio.Protocol):
         return not self._bytes_in
 
     @property
+    def has_brought(self) -> bool:
+        """Whether a message was accepted in it: then it is over, and never idle."""
+        return False
+
+    @property
     def waits_for_us(self) -> bool:
         """Whether it is our turn to say something."""
         return self._parcel.ended and self._sent is None

@@ -146,6 +146,11 @@ class QmtpSession(Paced):
         return not self._machine.is_between and not self.waits_for_us
 
     @property
+    def has_brought(self) -> bool:
+        """Whether a message was accepted in it."""
+        return self._messages > 0
+
+    @property
     def waits_for_us(self) -> bool:
         """Whether it is our turn to say something."""
         return self._machine.package is not None
@@ -209,7 +214,7 @@ class QmtpSession(Paced):
         """Do what waited while a package was looked at."""
         if self._machine.package is not None or self._transport.is_closing():
             return
-        if self._input_ended or (self._sessions.draining and self.is_idle):
+        if self._input_ended or self._sessions.is_to_end(self):
             self.end(replies.STOPPING, "closed" if self._input_ended else "stopping")
         else:
             self._read_again(Against.BEHIND)

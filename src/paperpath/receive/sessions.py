@@ -1,6 +1,7 @@
 """The open sessions of one process, whatever they speak."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -13,6 +14,13 @@ from paperpath.receive.turned_away import TurnedAwayLately
 STRAINED_FROM = 0.75
 """The part of what there is from which on it is running short."""
 
+
+BEGINNING_S = 2.0
+"""How long a session that has just begun may be silent when the process is to end: its client is about to say what it
+came for, and a mail program would show its user that it could not."""
+
+_LOOK_S = 0.25
+"""How often a process that is to end looks for sessions that have fallen silent."""
 
 _STRAIN_MOST = {Rank.STRANGER: 0.8, Rank.KNOWN: 0.9, Rank.TRUSTED: 1.0}
 """Strain from which on nobody of a rank is let in."""
@@ -27,6 +35,10 @@ class OpenSession(Protocol):
     @property
     def is_idle(self) -> bool:
         """Whether ending it now would interrupt nothing."""
+
+    @property
+    def has_brought(self) -> bool:
+        """Whether a message was accepted in it."""
 
     @property
     def waits_for_us(self) -> bool:
@@ -124,8 +136,11 @@ class Sessions:
         return self.most - self.most * self.reserved_percent * (Rank.TRUSTED - rank) // (Rank.TRUSTED * 100)
 
     async def all_ended(self) -> None:
-        """Wait until none is open."""
-        await self._none_open.wait()
+        """End each as soon as nothing is interrupted by that, and wait until none is open."""
+        while self._open:
+            self.end_idle()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._none_open.wait(), _LOOK_S)
 
     def end_silent(self, patience: Patience) -> None:
         """End those that got nowhere for so long; one that waits for our answer is not silent."""
@@ -139,9 +154,16 @@ class Sessions:
                 session.end(replies.TOO_SLOW if session.sends_content else replies.TIMEOUT, "timeout")
 
     def end_idle(self) -> None:
-        """End those between transactions."""
-        for session in [s for s in self._open if s.is_idle]:
+        """End those between transactions, but for those that only begin."""
+        for session in [s for s in self._open if self._is_over(s)]:
             session.end(replies.STOPPING, "stopping")
+
+    def is_to_end(self, session: OpenSession) -> bool:
+        """Tell whether a session has to end now because the process does."""
+        return self.draining and self._is_over(session)
+
+    def _is_over(self, session: OpenSession) -> bool:
+        return session.is_idle and (session.has_brought or session.last_input < self.time() - BEGINNING_S)
 
     def end_all(self) -> None:
         """End all."""

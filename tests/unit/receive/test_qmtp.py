@@ -310,6 +310,7 @@ async def test_client_that_goes_while_a_recipient_is_looked_up(scene: Scene, cli
 
 async def test_draining_lets_packages_end(scene: Scene, client: Client) -> None:
     idle, begun = Client(scene, RELAY), Client(scene, RELAY)
+    scene.clock_s += 3
     scene.queue.waits = True
     client.send(package(MESSAGE, b"", [JOE]))
     begun.send(b"7:\n")

@@ -15,6 +15,7 @@ from paperpath.base.terms import MessageTerms, RecipientTerms
 from paperpath.process.settings import SessionLimits
 from paperpath.receive import gatherer, replies
 from paperpath.receive.recipients import UNKNOWN_RECIPIENTS_MOST
+from paperpath.receive.sessions import BEGINNING_S
 from paperpath.system.clock import now
 from paperpath.wire.guard import Ban
 from paperpath.wire.intake import NotAccepted
@@ -188,6 +189,7 @@ def _slow(scene: Scene) -> Client:
 
 def _stopping(scene: Scene) -> Client:
     client = scene.open()
+    scene.clock_s += 3
     scene.sessions.end_idle()
     return client
 
@@ -591,6 +593,7 @@ async def test_lost_connection_says_why(scene: Scene, client: Client) -> None:
 
 async def test_draining_lets_transactions_end(scene: Scene) -> None:
     idle, sending, asking = scene.open(), scene.open(), scene.open()
+    scene.clock_s += 3
     scene.queue.waits = True
     asking.send(ENVELOPE, b"DATA\r\n", MESSAGE)
     sending.send(ENVELOPE, b"DATA\r\n")
@@ -610,6 +613,25 @@ async def test_draining_lets_transactions_end(scene: Scene) -> None:
     assert not ended.done()
     asking.leave()
     await ended
+
+
+async def test_draining_lets_a_session_that_begins_bring_its_message(scene: Scene) -> None:
+    silent = scene.open()
+    scene.clock_s += BEGINNING_S + 0.1
+    beginning, done = scene.open(), scene.open()
+    done.send(ENVELOPE, b"DATA\r\n", MESSAGE)
+    scene.sessions.draining = True
+    scene.sessions.end_idle()
+    assert [one.transport.closed for one in (silent, beginning, done)] == [True, False, True]
+    beginning.send(b"EHLO client.test\r\n")
+    scene.sessions.end_idle()
+    beginning.send(ENVELOPE, b"DATA\r\n", MESSAGE)
+    assert beginning.replies()[-2:] == ["250 2.6.0", "421 4.3.2"]
+    hesitant = scene.open()
+    hesitant.send(b"EHLO client.test\r\n")
+    scene.clock_s += BEGINNING_S + 0.1
+    scene.sessions.end_idle()
+    assert hesitant.replies()[-1] == "421 4.3.2"
 
 
 async def test_those_that_outlast_the_grace_are_ended(scene: Scene, client: Client) -> None:

@@ -83,7 +83,7 @@ async def test_passwords_do_not_go_in_clear(scene: Scene) -> None:
     client.send(b"EHLO c\r\n")
     assert b"AUTH SCRAM-SHA-256\r\n" in client.transport.written
     client.replies()
-    assert await said(client, RIGHT, b"AUTH LOGIN\r\n") == ["504 5.5.4", "504 5.5.4"]
+    assert await said(client, RIGHT, b"AUTH LOGIN\r\n") == ["538 5.7.11", "538 5.7.11"]
     assert not scene.logins.asked
 
 

@@ -223,6 +223,7 @@ def test_a_session_can_be_ended_within_the_handshake(loop: str, service: str) ->
                 assert codes(await client.replies(2)) == "220 220"
             while not server.opened or (handshake := server.opened[0]._upgrade) is None or handshake._kept is None:
                 await asyncio.sleep(0)
+            server.scene.clock_s += 3
             server.scene.sessions.end_idle()
             line = await server.closed()
             assert line["result"] == "stopping"
