@@ -576,6 +576,19 @@ def test_retry_of_a_held_message_waits_for_its_release(store: Store) -> None:
     assert rows(claim(store)) == [(1, 0)]
 
 
+def test_retry_does_not_send_what_its_sender_holds_until_later(store: Store) -> None:
+    terms = MessageTerms(hold="for;3600", hold_until=LATER)
+    accept(store, msgspec.structs.replace(new(1), due=LATER, terms=terms))
+    with store.transaction():
+        assert store.retry(1, NOW, "retried")
+    assert due(store) == []
+    assert rows(claim(store, now=LATER)) == [(1, 0)]
+    settle(store, Defer(1, 0, LATER + 900, "busy"))
+    with store.transaction():
+        store.retry(1, LATER + 1, "retried")
+    assert rows(claim(store, now=LATER + 1)) == [(1, 0)]
+
+
 def test_looking_at_a_message(store: Store) -> None:
     accept(store, new(1, to("a@example.net"), to("b@else.example"), to("c@third.example"), content=b"12345"))
     claim(store)

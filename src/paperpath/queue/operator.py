@@ -139,11 +139,14 @@ class Operators:
         moment = int(now())
         key = (recipient.channel, recipient.destination)
         last = f"; the last attempt: {recipient.last}" if recipient.last else ""
+        hold_until = 0 if message.terms is None else message.terms.hold_until
         down = self._deliveries.window.down_until(key, moment)
         if message.held:
             reason, until = "an operator holds the message", 0
         elif recipient.state == "under-way":
             reason, until = "it is being delivered now", 0
+        elif hold_until > moment:
+            reason, until = "its sender asked that nothing be tried before that time", hold_until
         elif recipient.due > moment:
             tried = "1 attempt" if recipient.attempts == 1 else f"{recipient.attempts:,} attempts"
             reason, until = f"it is deferred after {tried}{last}", recipient.due

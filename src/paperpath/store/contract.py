@@ -239,7 +239,10 @@ class Store(Protocol):
         """Undo ``hold``."""
 
     def retry(self, message: int, now: int, note: str) -> bool:
-        """Make every waiting recipient of a message due now (of a held one: as soon as it is released)."""
+        """Make every waiting recipient of a message due now (of a held one: as soon as it is released).
+
+        One that its sender has held until later (``MessageTerms.hold_until``) is due then.
+        """
 
     def remove(self, message: int) -> bool:
         """Take a message out for good, whatever its state."""

@@ -354,7 +354,8 @@ class SqliteStore:
         self._database.run(sql.JOIN_LINES, (message,))
 
     def _make_due(self, message: int, now: int, held: bool) -> None:
-        self._database.run(sql.DUE_NOW, (now, message))
+        terms = message_terms(self._database.one(sql.FIND_TERMS, (message,)))
+        self._database.run(sql.DUE_NOW, (now if terms is None else max(now, terms.hold_until), message))
         if not held:
             self._database.run(sql.OPEN_LINES, (message,))
 

@@ -150,6 +150,7 @@ CLAIMED_MESSAGE = (
 )
 
 FIND_HELD = "SELECT held FROM message WHERE id = ?"
+FIND_TERMS = "SELECT terms FROM message WHERE id = ?"
 SET_HELD = "UPDATE message SET held = ? WHERE id = ?"
 LEAVE_LINES = "UPDATE recipient SET waits = NULL WHERE message = ? AND waits IS NOT NULL"
 DUE_NOW = "UPDATE recipient SET due = min(due, ?) WHERE message = ? AND NOT claimed"

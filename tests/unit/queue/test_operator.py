@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from paperpath.base.outcome import Deferred
+from paperpath.base.terms import MessageTerms
 from paperpath.queue import operator as operator_module
 from paperpath.queue.journal import Journal
 from paperpath.queue.operator import Operators
@@ -159,6 +160,21 @@ async def test_retry_tries_destinations_again_that_were_down(service: Service, c
     await service.remote.deliver()
     await service.lines.logged("message.done")
     await service.nothing_left()
+
+
+async def test_mail_that_its_sender_holds_until_later_says_so_and_is_not_hurried(
+    service: Service, console: Console
+) -> None:
+    until = int(now()) + 3600
+    terms = MessageTerms(hold="for;3600", hold_until=until)
+    message = await service.bring(b"r@far.test", terms=terms)
+    service.deliveries.window.unshut("remote")
+    await console.operate("retry")
+    why = await console.why(message)
+    assert (why.reason, why.until) == ("its sender asked that nothing be tried before that time", until)
+    await service.totals()
+    await turns()
+    assert service.remote.jobs.empty()
 
 
 @pytest.mark.parametrize("count", [0, 2, 4, 5])
