@@ -56,12 +56,12 @@ class Doorkeeper:
         match frame:
             case OpenMailbox(ticket):
                 try:
-                    ours = self._open(frame)
+                    with self._open(frame) as ours:
+                        channel.send(MailboxReady(ticket), ours.fileno())
                 except CannotTell as error:
                     channel.send(MailboxRefused(ticket, str(error)))
-                else:
-                    with ours:
-                        channel.send(MailboxReady(ticket), ours.fileno())
+                except OSError as error:  # no room for another descriptor, most likely: other mailboxes stay open
+                    channel.send(MailboxRefused(ticket, f"it cannot be handed over: {error.strerror or error}"))
             case Hello(version=version) if version == VERSION:
                 pass
             case _:

@@ -26,7 +26,8 @@ class Nurse:
         self._log = log
         self._nursery: Process | None = None
         self._channel: Channel | None = None
-        self._waiting: dict[int, asyncio.Future[Adopted]] = {}
+        self._waiting: dict[int, tuple[str, asyncio.Future[Adopted]]] = {}
+        """Names and answers by ticket."""
         self._names: dict[int, str] = {}
         self._last_ticket = 0
 
@@ -37,17 +38,23 @@ class Nurse:
         channel = self._open_channel()
         self._last_ticket += 1
         ticket = self._last_ticket
-        answer = self._waiting[ticket] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Adopted] = asyncio.get_running_loop().create_future()
+        self._waiting[ticket] = name, answer
         try:
             asked = Rear(ticket, user.uid, user.gid, tuple(arguments), dict(environment))
             channel.send(asked, theirs.fileno())
-            worker: Adopted = await asyncio.wait_for(answer, _WITHIN_S)
+            return await asyncio.wait_for(answer, _WITHIN_S)
         except TimeoutError:
+            self._give_up(channel)
             raise CannotTell("the worker was not started in time") from None
         finally:
             del self._waiting[ticket]
-        self._names[worker.pid] = name
-        return worker
+
+    def _give_up(self, channel: Channel) -> None:
+        """Have another nursery next time: one that says nothing for so long may never again."""
+        if channel is self._channel and self._nursery is not None:
+            self._nursery.send_signal(signal.SIGKILL)
+            channel.close()
 
     def close(self) -> None:
         """End the nursery; its workers are others' to end."""
@@ -73,10 +80,11 @@ class Nurse:
         match frame:
             case Reared(ticket=ticket, pid=pid):
                 assert descriptor is not None, "the channel sees to that"
-                answer = self._waiting.get(ticket)
+                name, answer = self._waiting.get(ticket, ("", None))
                 if answer is None or answer.done():
                     os.close(descriptor)  # it sees that nobody speaks to it, and ends
                 else:
+                    self._names[pid] = name
                     answer.set_result(Adopted(pid, descriptor))
             case NotReared(ticket=ticket, reason=reason):
                 self._refuse(ticket, f"the worker could not be started: {reason}")
@@ -87,11 +95,12 @@ class Nurse:
 
     def _closed(self, _reason: str) -> None:
         self._channel = None
+        self._names.clear()  # nobody tells of their ends any more
         for ticket in list(self._waiting):
             self._refuse(ticket, "the nursery ended")
 
     def _refuse(self, ticket: int, reason: str) -> None:
-        answer = self._waiting.get(ticket)
+        _, answer = self._waiting.get(ticket, ("", None))
         if answer is not None and not answer.done():
             answer.set_exception(CannotTell(reason))
 

@@ -49,13 +49,17 @@ class Readers:
         self._processes: list[_Living] = []
 
     def admit(self, name: str, identity: Identity, home: str) -> socket.socket:
-        """Return an end of a conversation with the mailbox in ``home``.  Raises CannotTell."""
+        """Return an end of a conversation with the mailbox in ``home``.  Raises CannotTell, OSError."""
         reader = self._taking.get(name)
         if reader is None or reader.channel.closed:
             reader = self._taking[name] = self._start(name, identity)
         ours, theirs = socket.socketpair()
         with theirs:
-            reader.channel.send(Admit(home), theirs.fileno())
+            try:
+                reader.channel.send(Admit(home), theirs.fileno())
+            except OSError:
+                ours.close()
+                raise
         reader.admitted += 1
         _keep(reader)
         return ours

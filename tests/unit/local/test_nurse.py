@@ -123,20 +123,56 @@ async def test_refusal_is_temporary(played: Played) -> None:
     nurse.close()
 
 
-async def test_silence_is_temporary_and_what_comes_too_late_is_let_go(
-    played: Played, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_silence_is_temporary_and_another_nursery_comes(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nurse_module, "_WITHIN_S", 0.05)
+    lines = Lines()
+    nurse = Nurse(lines.log)
+    task = ask(nurse)
+    await played.asked()
+    with pytest.raises(CannotTell, match="in time"):
+        await task
+    (line,) = await lines.logged("process.ended")
+    assert 'role="local nursery"' in line and "how=SIGKILL" in line
+    monkeypatch.setattr(nurse_module, "_WITHIN_S", 20.0)
+    worker, child = await reared(played, nurse)
+    assert len(played.sockets) == 2
+    child.kill()
+    child.wait()
+    assert worker.poll() == 0
+    nurse.close()
+
+
+async def test_worker_that_is_wanted_no_more_is_let_go(played: Played) -> None:
     nurse = Nurse(Lines().log)
     task = ask(nurse)
     asked = await played.asked()
-    with pytest.raises(CannotTell, match="in time"):
-        await task
+    task.cancel()
+    await asyncio.wait([task])
     reading, writing = os.pipe()
     played.say(Reared(asked.ticket, 1), writing)
     os.close(writing)
     assert await asyncio.get_running_loop().run_in_executor(None, os.read, reading, 1) == b""
     os.close(reading)
+    nurse.close()
+
+
+async def test_end_that_comes_together_with_the_beginning_is_told_of_the_right_one(played: Played) -> None:
+    lines = Lines()
+    nurse = Nurse(lines.log)
+    task = ask(nurse)
+    asked = await played.asked()
+    child = subprocess.Popen(["true"])
+    pidfd = os.pidfd_open(child.pid)
+    socket.send_fds(
+        played.sockets[-1], [encode(Reared(asked.ticket, child.pid)) + encode(Grown(child.pid, 1))], [pidfd]
+    )
+    os.close(pidfd)
+    worker = await task
+    (line,) = await lines.logged("process.ended")
+    assert 'role="local worker user:ann"' in line
+    assert nurse._names == {}
+    child.wait()
+    assert worker.poll() == 0
     nurse.close()
 
 
