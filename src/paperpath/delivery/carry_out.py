@@ -13,7 +13,7 @@ import msgspec
 
 from paperpath.base.address import split
 from paperpath.base.errno_words import describe
-from paperpath.base.limits import ADDRESS_MOST_BYTES, RECIPIENTS_MOST
+from paperpath.base.limits import ADDRESS_MOST_BYTES, ENVELOPE_MOST_BYTES, RECIPIENTS_MOST
 from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
 from paperpath.delivery import maildir
 from paperpath.delivery.choice import sender_of_forwards
@@ -224,7 +224,7 @@ class _Run:
         return (*self._of_aliases, *self._forward(self._new_sender(), self._addresses))
 
     def _forward(self, sender: bytes, addresses: Sequence[bytes]) -> tuple[Forward, ...]:
-        if len(addresses) > RECIPIENTS_MOST:
+        if len(addresses) > RECIPIENTS_MOST or sum(map(len, addresses)) > ENVELOPE_MOST_BYTES:
             raise Refused(Deferred("The message is to be forwarded to too many addresses.", code="3.0"))
         if any(len(address) > ADDRESS_MOST_BYTES for address in addresses):
             raise Refused(Failed("The message is to be forwarded to an address that is too long.", code="1.3"))

@@ -54,8 +54,11 @@ class Submitter:
         return self._link.pending_bytes + self._waiting_bytes
 
     def submit(self, message: Submit, descriptor: int | None, on_answer: OnAnswer) -> None:
-        """Hand over a message; ``on_answer`` is called once, perhaps before this returns.  The descriptor stays the
-        caller's, who may close it afterwards."""
+        """Hand over a message; ``on_answer`` is called once, perhaps before this returns.
+
+        The descriptor stays the caller's, who may close it afterwards.  Raises FrameError for what is beyond every
+        bound of an envelope.
+        """
         ticket = message.ticket
         if self.unsent_bytes > UNSENT_MOST_BYTES:
             on_answer(NotAccepted(ticket, storage_full=False))
@@ -67,6 +70,9 @@ class Submitter:
         except OSError:  # no room for another descriptor
             del self._open[ticket]
             on_answer(NotAccepted(ticket, storage_full=False))
+        except Exception:  # too large for a frame: what is never answered would count as a queue that is slow
+            del self._open[ticket]
+            raise
 
     def withdraw(self, ticket: int) -> None:
         """Whoever brought the message is gone: forget it if it only waits; it is then never answered."""

@@ -106,7 +106,7 @@ class Parcel:
 
     def _requested(self, event: Request) -> None:
         request = self._without_terms(event)
-        refusal = request if isinstance(request, Answer) else _refusal(request)
+        refusal = request if isinstance(request, Answer) else _refusal(request, self._terms[1])
         if isinstance(request, Request) and refusal is None:
             self._submit(request)
         elif refusal is not None:
@@ -159,11 +159,13 @@ class Parcel:
         self._on_answer(answer)
 
 
-def _refusal(request: Request) -> Answer | None:
+def _refusal(request: Request, terms: RecipientTerms | None) -> Answer | None:
     recipients = request.recipients
+    # Each recipient travels with what it is to be called in reports.
+    originals = 0 if terms is None else len(terms.original) * len(recipients)
     if not all(recipients) or not all(map(_is_address, (request.sender, *recipients))):
         return _refused(words.ADDRESS_MALFORMED)
-    if len(recipients) > RECIPIENTS_MOST or sum(map(len, recipients)) > ENVELOPE_MOST_BYTES:
+    if len(recipients) > RECIPIENTS_MOST or sum(map(len, recipients)) + originals > ENVELOPE_MOST_BYTES:
         return _refused(words.TOO_MANY_RECIPIENTS)
     return None if recipients else _NOBODY
 

@@ -128,6 +128,12 @@ def test_more_addresses_than_a_message_may_have(home: Path) -> None:
     assert isinstance(deliver(home, b"a\n" * (RECIPIENTS_MOST + 1)).outcome, Deferred)
 
 
+def test_forwards_are_bounded_in_bytes(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carry_out_module, "ENVELOPE_MOST_BYTES", 100)
+    assert isinstance(deliver(home, b"a@b.test\n" * 12).outcome, Delivered)
+    assert isinstance(deliver(home, b"a@b.test\n" * 13).outcome, Deferred)
+
+
 def test_huge_file_is_not_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "DOTQMAIL_MOST_BYTES", 100)
     assert isinstance(deliver(home, b"#" * 100).outcome, Delivered)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from paperpath.base.limits import FRAME_MOST_BYTES
 from paperpath.process import submitter
 from paperpath.process.submitter import OnAnswer, Submitter
-from paperpath.wire.frame import Hello
+from paperpath.wire.frame import FrameError, Hello
 from paperpath.wire.intake import Accepted, FromSubmitter, NotAccepted, Submit
 from tests.unit.process.peer import Peer, listening
 from tests.unit.process.test_directory import broken, reports
@@ -252,3 +253,11 @@ async def test_defect_of_one_bringer_silences_no_other_that_waited_too_long(
     second = bringer.bring()
     assert await bringer.answers.get() == NotAccepted(second, storage_full=False)
     assert reported == ["KeyError('a defect')"]
+
+
+async def test_message_beyond_a_frame_is_not_waited_for(queue: Peer, bringer: Bringer) -> None:
+    with pytest.raises(FrameError):
+        bringer.bring(content=bytes(FRAME_MOST_BYTES + 1))
+    assert bringer.submitter.oldest_ticket is None
+    ticket = bringer.bring()
+    assert await heard(queue) == ticket

@@ -77,6 +77,16 @@ async def test_a_program_that_says_nonsense_is_refused() -> None:
     assert not scene.queue.taken
 
 
+async def test_what_recipients_are_to_be_called_counts_as_envelope(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paperpath.receive.parcel.ENVELOPE_MOST_BYTES", 200)
+    scene = Scene()
+    (answer,) = answers_to(scene, b"\0\0ORCPT=rfc822;" + b"a" * 90)
+    assert answer.letter == "D" and "#5.5.3" in answer.text
+    assert not scene.queue.taken
+    (answer,) = answers_to(scene, b"\0\0ORCPT=rfc822;" + b"a" * 60)
+    assert answer.letter == "K"
+
+
 async def test_another_host_has_no_such_way() -> None:
     scene = Scene()
     host = Bringer("qmqp", "192.0.2.1", 1000)
