@@ -43,9 +43,12 @@ class Authority:
     def __init__(self) -> None:
         self._ca = trustme.CA()
 
-    def issue(self, *names: str, begins: datetime | None = None, ends: datetime | None = None) -> Made:
-        """Return a pair for these names."""
-        leaf = self._ca.issue_cert(*names, not_before=begins, not_after=ends)
+    def issue(
+        self, *names: str, begins: datetime | None = None, ends: datetime | None = None, rsa: bool = False
+    ) -> Made:
+        """Return a pair for these names; its key is one of ECDSA, or of RSA."""
+        kind = trustme.KeyType.RSA if rsa else trustme.KeyType.ECDSA
+        leaf = self._ca.issue_cert(*names, not_before=begins, not_after=ends, key_type=kind)
         chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
         return Made(chain, leaf.private_key_pem.bytes())
 
