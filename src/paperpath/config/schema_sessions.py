@@ -119,7 +119,8 @@ class Limits(Section, frozen=True, kw_only=True):
         int,
         Meta(ge=0, le=1_000_000),
         about(
-            "Connections of one stranger's address (of IPv6, of one /64) in any minute; 0: any number.",
+            "Connections of one stranger's address (of IPv6, of one /64) in any minute, to send or to fetch mail; 0: "
+            "any number.",
             reason="fifty a second: more than one server needs, even if it connects for each message",
         ),
     ] = 3000
@@ -177,7 +178,8 @@ class Limits(Section, frozen=True, kw_only=True):
         Duration,
         Meta(ge=1),
         about(
-            "What ``command_timeout`` and ``content_timeout`` become for strangers while sessions run short.",
+            "What ``command_timeout`` and ``content_timeout`` become for strangers while sessions run short, and how "
+            "long logging in may take then where mail is fetched.",
             unit="seconds",
             reason="a server that has something to say says it; Postfix waits 10 s then",
         ),

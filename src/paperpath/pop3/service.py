@@ -35,6 +35,25 @@ class Service:
         self.binds = any(name.endswith(_BINDING) for name in settings.mechanisms)
         """Whether a mechanism has a use for the TLS channel's binding."""
         self.network_of = lru_cache(maxsize=_PEERS_REMEMBERED)(_network_of)
+        relay_networks = [ipaddress.ip_network(network) for network in settings.relay_networks]
+
+        @lru_cache(maxsize=_PEERS_REMEMBERED)
+        def is_trusted(peer: str) -> bool:
+            try:
+                address = parse_address(peer)
+            except ValueError:
+                return True
+            return any(address in network for network in relay_networks)
+
+        self._is_trusted = is_trusted
+
+    def comes_too_often(self, peer: str) -> bool:
+        """Count a connection; tell whether its address has made too many lately, over all processes."""
+        if self._is_trusted(peer):
+            return False
+        network = self.network_of(peer)
+        self.guard.connected(network)
+        return self.guard.is_slowed(network, "connections")
 
     def is_protected(self, peer: str, *, tls: bool) -> bool:
         """Tell whether nobody can listen: there is TLS, or the client is on this host and that is to be enough."""

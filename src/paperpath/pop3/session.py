@@ -39,6 +39,7 @@ LOGIN_WITHIN_S = 180.0
 
 _BANNED = "[SYS/PERM] Connections from your address are not taken for a while"
 _TOO_MANY = "[SYS/TEMP] Too many sessions; try again later"
+_TOO_OFTEN = "[SYS/TEMP] Too many connections; try again later"
 
 
 class Session(asyncio.Protocol):
@@ -97,10 +98,13 @@ class Session(asyncio.Protocol):
         self._login = LoggingIn(self, self._machine, service, self._opened)
         network = service.network_of(self._peer)
         ban = service.guard.banned(self._peer)
-        excess = None if ban else self._sessions.add(self, network)
+        comes_too_often = ban is None and service.comes_too_often(self._peer)
+        excess = None if ban or comes_too_often else self._sessions.add(self, network)
         if ban is not None:
             service.guard.turned_away(network)
             self._turn_away(_BANNED, network, f"banned: {ban}")
+        elif comes_too_often:
+            self._turn_away(_TOO_OFTEN, network, "[limits] connections_per_minute")
         elif excess is not None:
             self._turn_away(_TOO_MANY, network, excess)
         elif self._service_name in TLS_FROM_THE_START:
@@ -172,11 +176,10 @@ class Session(asyncio.Protocol):
             )
         )
 
-    @property
-    def deadline(self) -> float:
-        """When it is ended if it does not get on."""
+    def deadline(self, *, strained: bool) -> float:
+        """When it is ended if it does not get on; ``strained``: sessions run short."""
         if not self._machine.is_open:
-            return self._started + LOGIN_WITHIN_S
+            return self._started + (self._service.settings.strained_timeout_s if strained else LOGIN_WITHIN_S)
         if self._machine.question is not None and not self._choked:
             return float("inf")  # it is our turn, and that has limits of its own
         return self._last_step + self._service.settings.timeout_s

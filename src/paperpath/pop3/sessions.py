@@ -15,9 +15,8 @@ _KINDS_MOST = 200
 class OpenSession(Protocol):
     """What is asked of a session while it is open."""
 
-    @property
-    def deadline(self) -> float:
-        """When it is ended, in the loop's time, if it does not get on."""
+    def deadline(self, *, strained: bool) -> float:
+        """When it is ended, in the loop's time, if it does not get on; ``strained``: sessions run short."""
 
     @property
     def is_idle(self) -> bool:
@@ -26,6 +25,9 @@ class OpenSession(Protocol):
     def end(self, text: str, reason: str, /) -> None:
         """End it with these last words."""
 
+
+STRAINED_FROM = 0.75
+"""The part of all sessions from which on they run short: whoever holds one without logging in has less time then."""
 
 STOPPING = "[SYS/TEMP] The service is stopping"
 TIMEOUT = "You were silent for too long"
@@ -88,8 +90,8 @@ class Sessions:
 
     def end_late(self) -> None:
         """End those whose time is over."""
-        now = self.time()
-        for session in [one for one in self._open if one.deadline < now]:
+        now, strained = self.time(), len(self._open) >= self.most * STRAINED_FROM
+        for session in [one for one in self._open if one.deadline(strained=strained) < now]:
             session.end(TIMEOUT, "timeout")
 
     def end_idle(self) -> None:

@@ -109,6 +109,10 @@ class Guard:
     def opened(self, network: str) -> None:
         """A session with a stranger began, from this address or IPv6 /64."""
         self._held[network] = self._held.get(network, 0) + 1
+        self.connected(network)
+
+    def connected(self, network: str) -> None:
+        """Somebody came from there, to one whose sessions are counted by nobody else."""
         self._count(network).connections += 1
 
     def closed(self, network: str) -> None:

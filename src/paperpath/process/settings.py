@@ -102,6 +102,10 @@ class Pop3Settings(Common, frozen=True, kw_only=True):
     sessions_most: int
     sessions_per_address: int
     timeout_s: int
+    relay_networks: tuple[str, ...] = ()
+    """Who may connect as often as it likes."""
+    strained_timeout_s: int = 20
+    """What logging in may take while sessions run short."""
     guard: str = ""
     """Socket of `guard`; empty where there is none."""
 

@@ -36,6 +36,8 @@ def pop3_settings(config: Config, tls: TlsSettings | None, guard: str) -> Pop3Se
         sessions_most=config.pop3.sessions,
         sessions_per_address=config.pop3.sessions_per_address,
         timeout_s=config.pop3.timeout,
+        relay_networks=config.relay.networks,
+        strained_timeout_s=config.limits.strained_timeout,
         guard=guard,
     )
 

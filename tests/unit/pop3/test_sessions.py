@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from paperpath.pop3.service import Service
@@ -57,12 +58,21 @@ class Nobody:
 
     def report(self, *_: Any) -> None: ...
 
+    def connected(self, network: str) -> None:
+        self.came.append(network)
+
+    def is_slowed(self, network: str, what: str) -> bool:
+        assert what == "connections"
+        return network in self.slowed
+
     def turned_away(self, network: str) -> None:
         self.turned.append(network)
 
     def __init__(self) -> None:
         self.ban: str | None = None
         self.turned: list[str] = []
+        self.came: list[str] = []
+        self.slowed: set[str] = set()
 
 
 class Stage:
@@ -177,6 +187,38 @@ def test_who_sends_on_without_reading_is_not_read_from(tmp_path: Any) -> None:
         session.go_on(session._machine.refuse_login("later", failed=False))
         assert not transport.paused
         assert transport.written.count(b"+OK Still here") == 11_000
+
+    asyncio.run(play())
+
+
+def test_while_sessions_run_short_there_is_less_time_to_log_in(tmp_path: Any) -> None:
+    async def play() -> None:
+        stage = Stage(tmp_path)
+        first, transport = stage.begin()
+        logged_in(first)
+        silent = [stage.begin()[1] for _ in range(6)]
+        stage.sweep(stage.service.settings.strained_timeout_s + 1)
+        assert not any(one.closed for one in silent)
+        silent.append(stage.begin()[1])
+        stage.sweep(0)
+        assert [one.closed for one in silent] == [True] * 6 + [False]
+        assert not transport.closed, "who has logged in keeps its time"
+
+    asyncio.run(play())
+
+
+def test_who_connects_too_often(tmp_path: Any) -> None:
+    async def play() -> None:
+        stage = Stage(tmp_path)
+        stage.nobody.slowed.add("192.0.2.1")
+        _, transport = stage.begin()
+        assert transport.closed and transport.written.startswith(b"-ERR [SYS/TEMP]") and len(stage.sessions) == 0
+        assert stage.nobody.came == ["192.0.2.1"]
+        stage.sessions.log_turned_away(stage.service.log)
+        assert b'reason="[limits] connections_per_minute"' in stage.lines[-1]
+        trusted = msgspec.structs.replace(stage.service.settings, relay_networks=("192.0.2.0/24",))
+        stage.service = Service(trusted, stage.nobody, stage.nobody, stage.nobody, stage.service.log)
+        assert stage.begin()[1].written.startswith(b"+OK")
 
     asyncio.run(play())
 
