@@ -16,7 +16,7 @@ from paperpath.delivery.errand import Errand, Message, Refused
 from paperpath.delivery.forwarding import Follow
 from paperpath.delivery.maildir import process_names
 from paperpath.delivery.plan import Plan, plan_unchecked
-from paperpath.inject.command import reason
+from paperpath.inject.command import Usage, options, reason
 from paperpath.inject.queueing import enqueue
 from paperpath.system.clock import now
 from paperpath.system.files import read_all
@@ -38,8 +38,12 @@ _STICKY = 0o1000
 def main(argv: list[str]) -> int:
     """Deliver the message on descriptor 0; return qmail-local's exit code."""
     os.umask(0o077)
-    for_show, words = _options([os.fsencode(word) for word in argv[1:]])
-    if words is None or len(words) != _ARGUMENTS or not words[1].startswith(b"/"):
+    words = [os.fsencode(word) for word in argv[1:]]
+    try:
+        for_show = _read_options(words)
+        if len(words) != _ARGUMENTS or not words[1].startswith(b"/"):
+            raise Usage
+    except Usage:
         write_all(2, _USAGE)
         return EXIT_PERMANENT
     user, home, local, dash, extension, domain, sender, default = words
@@ -52,17 +56,12 @@ def main(argv: list[str]) -> int:
         return _end(refused.outcome)
 
 
-def _options(words: list[bytes]) -> tuple[bool, list[bytes] | None]:
-    """Return whether only to tell what would be done, and the arguments; None where an option is unknown."""
+def _read_options(words: list[bytes]) -> bool:
+    """Take the options off the front; return whether only to tell what would be done.  Raises Usage."""
     for_show = False
-    while words and words[0].startswith(b"-") and words[0] != b"-":
-        letters = words.pop(0)[1:]
-        if letters == b"-":
-            break
-        if letters.strip(b"nN"):
-            return for_show, None
-        for_show = letters.endswith(b"n")
-    return for_show, words
+    for letter, _ in options(words, b"nN"):
+        for_show = letter == b"n"
+    return for_show
 
 
 def _size() -> int:

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
+LC_CTYPE_OF_PYTHON = "C.UTF-8"
+"""What Python puts into an environment without a locale (PEP 538)."""
+
 
 def run(main: "Callable[[list[str]], int]", code_if_broken: int) -> "NoReturn":
     """Run a program with this process's arguments and exit with its code.
@@ -16,6 +19,10 @@ def run(main: "Callable[[list[str]], int]", code_if_broken: int) -> "NoReturn":
     Exits at once: taking an interpreter apart takes as long as the message did.
     """
     try:
+        if os.environ.get("LC_CTYPE") == LC_CTYPE_OF_PYTHON:
+            from paperpath.system.locale import forget_own_locale  # for a user who has no locale
+
+            forget_own_locale()
         code = main(sys.argv)
         if sys.stdout is not None:  # a caller may have closed it
             sys.stdout.flush()

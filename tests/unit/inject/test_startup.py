@@ -53,3 +53,12 @@ def test_scripts_name_an_interpreter_the_source_and_the_module() -> None:
     assert first == f"#!{os.path.realpath(sys.executable)} -IS"
     assert f"sys.path.insert(0, {str(SOURCE)!r})" in lines
     assert script(PROGRAMS["qmail-qread"]).startswith(f"#!{sys.executable} -I\n")
+
+
+@pytest.mark.parametrize("given", [{}, {"LC_CTYPE": "C.UTF-8"}, {"LANG": "C", "HOME": "/"}])
+def test_other_programs_inherit_the_environment_as_it_was_given(given: dict[str, str], tmp_path: Path) -> None:
+    program = tmp_path / "setlock"
+    program.write_text(script(PROGRAMS["setlock"]))
+    program.chmod(0o755)
+    done = subprocess.run([program, tmp_path / "lock", "/usr/bin/env"], env=given, capture_output=True, check=True)
+    assert dict(line.split("=", 1) for line in done.stdout.decode().splitlines()) == given
