@@ -63,10 +63,18 @@ class Drops:
             listed = await asyncio.to_thread(dropped.list_dropped, self._folder)
             self._settled.intersection_update(listed)
             names = deque(name for name in listed if name not in self._settled)
-            while names and not self._stopping:
-                await self._take(service, names.popleft())
         except Exception as error:  # the files stay; the next scan tries again
             service.log.emit(ProcessBroken(where="drop folder", error=describe(error)))
+            return
+        while names and not self._stopping:
+            await self._take_or_leave(service, names.popleft())
+
+    async def _take_or_leave(self, service: Service, name: str) -> None:
+        """Take one message; what goes wrong with it leaves it for the next scan, and holds up no other."""
+        try:
+            await self._take(service, name)
+        except Exception as error:
+            service.log.emit(ProcessBroken(where="drop folder", error=f"{name}: {describe(error)}"))
 
     async def _take(self, service: Service, name: str) -> None:
         try:

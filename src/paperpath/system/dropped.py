@@ -4,6 +4,7 @@ Every name in it may be anybody's work: a link to another's file, a pipe that ne
 file with one name is opened to be read, never through a link.
 """
 
+import errno
 import os
 import pwd
 import stat
@@ -19,6 +20,9 @@ _UNFINISHED = ".new-"
 _UNFINISHED_S = 36 * 3600
 """After which a file that was never completed is removed: qmail's patience."""
 _PART_BYTES = 256 * 1024
+_NO_MESSAGE = {errno.ELOOP, errno.EACCES, errno.ENXIO, errno.ENODEV}
+"""What opening says of a link, of what its owner keeps to himself, of a socket and of a device.  Any other trouble,
+such as no room for a descriptor, is ours, and says nothing about what lies there."""
 
 
 class NotAMessage(Exception):
@@ -74,14 +78,17 @@ def list_dropped(folder: str) -> list[str]:
 
 
 def open_dropped(folder: str, name: str) -> Dropped:
-    """Open what lies there under this name.  Raises NotAMessage, and FileNotFoundError where it has gone."""
+    """Open what lies there under this name.
+
+    Raises NotAMessage, FileNotFoundError where it has gone, and OSError where that cannot be told now.
+    """
     try:
         # Not to wait at a pipe, nor to become the owner of a terminal.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         descriptor = os.open(f"{folder}/{name}", flags)
-    except FileNotFoundError:
-        raise
     except OSError as error:
+        if error.errno not in _NO_MESSAGE:
+            raise
         raise NotAMessage(f"it cannot be opened: {error.strerror}") from None
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
