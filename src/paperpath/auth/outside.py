@@ -8,26 +8,20 @@ A few questions are under way at once, each in a thread; PAM's modules run in pr
 when they take too long, and started again when they broke.
 """
 
-import asyncio
 import signal
 import socket
-from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
+from paperpath.auth.answering import Answering
 from paperpath.process.child import Listeners, run_role
-from paperpath.process.doors import Doors
 from paperpath.process.settings import OutsideSettings
-from paperpath.system.channel import Channel
 from paperpath.system.checkpassword import ASKED_MOST_BYTES, CheckpasswordError, run_checkpassword
 from paperpath.system.spawn import Process, spawn
 from paperpath.telemetry.log import Log
-from paperpath.wire.frame import FrameBuffer, Hello, encode
+from paperpath.wire.frame import FrameBuffer, encode
 from paperpath.wire.outside import OUTSIDE_FRAME_MOST_BYTES, Checked, CheckOutside, JudgePam, ToOutside
 
-_AT_ONCE = 4
-_WAITING_MOST = 100
-"""Questions that wait for a thread: more can only be guesses."""
 _ANSWER_BEFORE_S = 0.5
 """How long before `auth` gives up the answer that it took too long is given."""
 
@@ -88,52 +82,18 @@ class OutsideRole:
     """The process between its first settings and its end."""
 
     def __init__(self, _log: Log) -> None:
-        self._threads = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="outside")
+        self._answering = Answering[CheckOutside](ToOutside, "outside")
         self._pam: list[PamProcess] = []
-        self._waiting = 0
-        self._settings: OutsideSettings
-        self._doors = Doors()
-        self._channels: set[Channel] = set()
 
     async def configure(self, settings: OutsideSettings, listeners: Listeners) -> None:
         """Ask by these settings from now on."""
-        self._settings = settings
-        self._doors.serve(listeners, {name: (settings.client_users, self._connected) for name, _ in listeners})
+        self._answering.serve(listeners, settings.client_users, lambda asked: self._judge(asked, settings))
 
     async def drain(self, grace_s: float) -> None:
         """Nobody waits any more: `auth` ended before."""
-        self._doors.close()
-        for channel in list(self._channels):
-            channel.flush()
-            channel.close()
+        self._answering.close()
         for process in self._pam:
             process.end()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _connected(self, sock: socket.socket) -> None:
-        channel = Channel(
-            sock,
-            ToOutside,
-            lambda frame, _: self._asked(channel, frame),
-            lambda _: self._channels.discard(channel),
-            frame_most_bytes=OUTSIDE_FRAME_MOST_BYTES,
-        )
-        self._channels.add(channel)
-
-    def _asked(self, channel: Channel, frame: Hello | CheckOutside) -> None:
-        if isinstance(frame, Hello):
-            return
-        if self._waiting >= _WAITING_MOST:
-            channel.send(Checked(frame.ticket, "unknown", reason="too many logins wait"))
-            return
-        self._waiting += 1
-        answering = asyncio.get_running_loop().run_in_executor(self._threads, self._judge, frame, self._settings)
-        answering.add_done_callback(lambda done: self._answered(channel, frame.ticket, done))
-
-    def _answered(self, channel: Channel, ticket: int, done: "asyncio.Future[Checked]") -> None:
-        self._waiting -= 1
-        if not done.cancelled():
-            channel.send(msgspec.structs.replace(done.result(), ticket=ticket))
 
     def _judge(self, frame: CheckOutside, settings: OutsideSettings) -> Checked:
         """In a thread.  Raises nothing."""
