@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from paperpath.cli.aliases import check_aliases
 from paperpath.cli.faults import Fault, TemporaryFault
 from paperpath.cli.findings import Finding, Verdict
+from paperpath.cli.interpreter import ADVICE as INSTALL_ELSEWHERE
+from paperpath.cli.interpreter import closed_to_others
 from paperpath.cli.listeners import check_listeners
 from paperpath.cli.open_logins import ADVICE, without_passwords
 from paperpath.cli.show import count, size
@@ -31,6 +33,7 @@ _BECOME = "run doctor as root, or as the server's user"
 def all_checks(config: "Config", file: str, *, with_dns: bool) -> Iterator[Finding]:
     """Yield every finding, the causes before what follows from them."""
     yield from check_names(config)
+    yield from check_program(config)
     yield from check_folders(config)
     yield from check_accounts(config)
     yield from check_aliases(config)
@@ -61,6 +64,12 @@ def check_names(config: "Config") -> Iterator[Finding]:
         if key.rpartition("@")[2] in ours:
             advice = "a domain of [local] or [mailboxes] is never virtual: leave the entry out"
             yield Finding("virtual", "notice", f'"{key}" never applies', advice)
+
+
+def check_program(config: "Config") -> Iterator[Finding]:
+    """Look whether the users of the processes may run the program."""
+    if config.privileges == "separate" and (closed := closed_to_others()):
+        yield Finding("program", "bad", closed, INSTALL_ELSEWHERE)
 
 
 def check_folders(config: "Config") -> Iterator[Finding]:

@@ -186,8 +186,11 @@ def _make_folders(config: "Config", *, system: bool) -> None:
 
 
 def _say_what_next(plan: Plan, config: "Config") -> None:
+    from paperpath.cli import interpreter
     from paperpath.cli.open_logins import ADVICE, without_passwords
 
+    if plan.system and (closed := interpreter.closed_to_others()):
+        note(f"{closed}; {interpreter.ADVICE}")
     if closed := without_passwords(config):
         note(f"{closed}; {ADVICE}")
     near = os.path.relpath(plan.file)
