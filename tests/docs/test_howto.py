@@ -25,7 +25,7 @@ def why(service: Service) -> str:
 
 
 def test_reasons_for_waiting() -> None:
-    held, _, deferred, down, no_process, _ = reasons()
+    held, _, _, deferred, down, no_process, _ = reasons()
     routes = {"closed.test": f"smtp://127.0.0.1:{free_port()}"}
     with running_service(settings={"routes": routes}) as service:
         service.send("from@there.test", [LATE], "Subject: x\n\ny\n")
