@@ -169,6 +169,7 @@ def _context(pair: Pair, settings: TlsSettings) -> _Context:
     context.minimum_version = _VERSIONS[settings.minimum]
     context.set_ciphers(_CIPHERS)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.num_tickets = 1  # for TLS 1.3; a second one would cost as much, and mail clients connect one at a time
     context.sslobject_class = _Connection
     _load(context, pair)
     if settings.relay_fingerprints:

@@ -109,6 +109,14 @@ def test_without_tls_there_is_nothing_to_tell() -> None:
     assert server_end_point(Plain()) == b""
 
 
+@pytest.mark.parametrize("asked", ["mx.here.test", "other.test"])
+def test_one_ticket_is_made_for_each_connection(asked: str) -> None:
+    client, seen = careless(), list[str]()
+    client._msg_callback = lambda *told: seen.append(told[4].name)  # type: ignore[attr-defined]
+    Link(ServerTls(settings(MX.pair(), OTHER.pair("other.test"))), client, asked)
+    assert seen.count("NEWSESSION_TICKET") == 1
+
+
 @pytest.mark.parametrize(("minimum", "most", "agreed"), [("1.2", "TLSv1_2", "TLSv1.2"), ("1.3", "TLSv1_3", "TLSv1.3")])
 def test_versions(minimum: str, most: str, agreed: str) -> None:
     client = careless()
