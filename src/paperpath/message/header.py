@@ -37,8 +37,3 @@ def fields(header: bytes) -> Iterator[tuple[bytes, bytes]]:
     """
     for match in _FIELD.finditer(header):
         yield match[1], match[2]
-
-
-def has_line(header: bytes, line: bytes) -> bool:
-    """Tell whether ``line``, its LF included, stands in ``header`` byte for byte."""
-    return header.startswith(line) or b"\n" + line in header

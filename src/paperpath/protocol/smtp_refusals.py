@@ -33,6 +33,7 @@ RCPT_SYNTAX: Final = Refusal(reply(501, "5.5.2", "Syntax: RCPT TO:<address>"), "
 DATA_SYNTAX: Final = Refusal(reply(501, "5.5.4", "DATA takes no argument"), "bad syntax in DATA")
 BDAT_SYNTAX: Final = Refusal(reply(501, "5.5.4", "Syntax: BDAT octets [LAST]"), "bad syntax in BDAT")
 STARTTLS_SYNTAX: Final = Refusal(reply(501, "5.5.4", "STARTTLS takes no argument"), "bad syntax in STARTTLS")
+TLS_ALREADY: Final = Refusal(reply(503, "5.5.1", "TLS is there already"), "STARTTLS under TLS")
 XCLIENT_SYNTAX: Final = Refusal(reply(501, "5.5.4", "Syntax: XCLIENT attribute=value ..."), "bad syntax in XCLIENT")
 PARAMETER_SYNTAX: Final = Refusal(reply(501, "5.5.4", "Bad or repeated parameter"), "bad parameter")
 PARAMETER_UNKNOWN: Final = Refusal(reply(555, "5.5.4", "Parameter not recognized"), "unknown parameter")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from paperpath.base.limits import DOMAIN_BYTES
 from paperpath.protocol.smtp_events import ClientTold, Refusal, TlsBegins
-from paperpath.protocol.smtp_refusals import NOT_IMPLEMENTED, R220_READY, STARTTLS_SYNTAX, XCLIENT_SYNTAX
+from paperpath.protocol.smtp_refusals import NOT_IMPLEMENTED, R220_READY, STARTTLS_SYNTAX, TLS_ALREADY, XCLIENT_SYNTAX
 
 if TYPE_CHECKING:
     from paperpath.protocol.smtp_server import ServerSession
@@ -29,7 +29,9 @@ def start_tls(session: ServerSession, argument: bytes) -> None:
 
     Nothing is read from here until `ServerSession.start_over`; what is fed meanwhile is thrown away too.
     """
-    if not session.config.starttls or session.secure:
+    if session.secure:
+        session._refuse(TLS_ALREADY)
+    elif not session.config.starttls:
         session._refuse(NOT_IMPLEMENTED)
     elif argument:
         session._refuse(STARTTLS_SYNTAX)

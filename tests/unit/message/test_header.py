@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperpath.message.header import count_hops, fields, has_line, header_end
+from paperpath.message.header import count_hops, fields, header_end
 
 MAIL = b"Received: one\nSubject: two\n\tfolded\n\nReceived: body\n"
 
@@ -84,18 +84,3 @@ def test_fields_take_anything(header: bytes) -> None:
     for name, value in fields(header):
         assert name and b":" not in name and b"\n" not in name
         assert name + b":" in header.replace(b" ", b"").replace(b"\t", b"") and value in header
-
-
-@pytest.mark.parametrize(
-    ("line", "found"),
-    [
-        (b"Delivered-To: joe@h.ex\n", True),
-        (b"A: b\n", True),
-        (b"Delivered-To: JOE@h.ex\n", False),
-        (b"Delivered-To: joe@h.e\n", False),
-        (b"To: joe@h.ex\n", False),
-        (b"folded\n", False),
-    ],
-)
-def test_has_line_is_exact(line: bytes, found: bool) -> None:
-    assert has_line(b"A: b\nDelivered-To: joe@h.ex\nC: d\n folded\n", line) is found
