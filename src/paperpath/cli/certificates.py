@@ -1,5 +1,6 @@
 """What is in the certificate files of `[tls]`, and what is wrong with it: for `tls`, `doctor` and `check-config`."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -66,19 +67,22 @@ def _look(config: "Config", names: tuple[str, ...], certificate: str, key: str, 
         chain_pem = read_pem(certificate)
         chain = x509.load_pem_x509_certificates(chain_pem)
     except ValueError as error:
-        return _with(bare, Trouble("unreadable", bad=True, text=_without_file(str(error), certificate)))
+        return _with(bare, _not_taken(_without_file(str(error), certificate)))
     found = _described(bare, chain)
     troubles = list(_of_certificate(found, names or (config.hostname,), now))
     try:
         ServerTls(TlsSettings((Pair(certificate, names, chain_pem, read_pem(key)),)))
     except ValueError as error:
-        wrong = _without_file(str(error), certificate)
-        # Only whoever starts the service need be able to read the key.
-        kind: Literal["unreadable", "unusable"] = "unreadable" if "cannot be read" in wrong else "unusable"
-        troubles.insert(0, Trouble(kind, bad=True, text=wrong))
+        troubles.insert(0, _not_taken(_without_file(str(error), certificate)))
     else:
         troubles += _of_key_file(key)
     return _with(found, *troubles)
+
+
+def _not_taken(wrong: str) -> Trouble:
+    """Return what stops the server; but only whoever starts it need be able to read the files."""
+    denied = wrong.endswith(f"cannot be read: {os.strerror(errno.EACCES)}")
+    return Trouble("unreadable" if denied else "unusable", bad=True, text=wrong)
 
 
 def _with(looked: Looked, *troubles: Trouble) -> Looked:

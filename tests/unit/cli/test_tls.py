@@ -80,7 +80,7 @@ def test_what_is_configured(run: Run, configured: Path) -> None:
         (AUTHORITY.issue("*.trial.test"), [], 0),
         (AUTHORITY.issue("mx.other.test", "*.mx.trial.test"), ["name"], 0),
         (Made(HERE.certificate, AUTHORITY.issue("mx.trial.test").key), ["unusable"], 100),
-        (Made(b"-----BEGIN", HERE.key), ["unreadable"], 100),
+        (Made(b"-----BEGIN", HERE.key), ["unusable"], 100),
     ],
     ids=["expired", "early", "soon", "not so soon", "wildcard", "other name", "other key", "no certificate"],
 )
@@ -100,7 +100,33 @@ def test_a_key_that_is_open_and_one_that_is_gone(run: Run, configured: Path) -> 
     os.chmod(configured / "mx.key", 0o644)
     assert troubles(run, 0) == [["open"]]
     os.unlink(configured / "mx.key")
+    assert troubles(run, 100) == [["unusable"]]
+
+
+@pytest.mark.parametrize("file", ["mx.key", "mx.pem"])
+def test_check_config_refuses_a_file_that_is_gone(run: Run, configured: Path, file: str) -> None:
+    configure(configured, ("mx", HERE))
+    os.unlink(configured / file)
+    done = run("check-config")
+    assert done.exit_code == 100
+    assert "cannot be read: No such file" in done.output and "fine" not in done.output
+
+
+@pytest.mark.parametrize("file", ["mx.key", "mx.pem"])
+def test_check_config_takes_what_only_others_may_read(
+    run: Run, configured: Path, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_pem(path: str) -> bytes:
+        if path.endswith(file):
+            raise ValueError(f"{path}: cannot be read: Permission denied")
+        return Path(path).read_bytes()
+
+    configure(configured, ("mx", HERE))
+    monkeypatch.setattr("paperpath.config.certificates.read_pem", read_pem)
     assert troubles(run, 100) == [["unreadable"]]
+    done = run("check-config")
+    assert done.exit_code == 0
+    assert "cannot be read: Permission denied" in done.output
 
 
 def test_check_config_warns_and_refuses_what_the_server_would(run: Run, configured: Path) -> None:
