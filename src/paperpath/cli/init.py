@@ -198,7 +198,7 @@ def _say_what_next(plan: Plan, config: "Config") -> None:
     say()
     say(strong("Next:"))
     say(f"  paperpath serve{option}")
-    if plan.accounts:
-        say(f"  paperpath send{option} --to {plan.accounts[0]}      (in another terminal)")
-    else:
+    if not plan.accounts:
         say(f"  add a domain to [mailboxes] in the file, then paperpath account add{option} YOU@DOMAIN")
+    elif any(one.service == "smtp" for one in config.listen):
+        say(f"  paperpath send{option} --to {plan.accounts[0]}      (in another terminal)")

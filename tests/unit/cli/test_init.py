@@ -33,6 +33,13 @@ def test_file_folders_and_accounts_are_there(run: Run, tmp_path: Path) -> None:
     assert [one["address"] for one in json.loads(listed.output)] == ["you@trial.test", "me@x.test"]
 
 
+@pytest.mark.parametrize(("service", "told"), [("smtp", True), ("submission", False)])
+def test_sending_is_told_of_where_it_would_work(run: Run, tmp_path: Path, service: str, told: bool) -> None:
+    listener = f"{service}=127.0.0.1:2526"
+    done = run("init", str(tmp_path / "t"), "--hostname", "a.test", "--account", "you@a.test", "--listen", listener)
+    assert ("paperpath send" in done.output) == told
+
+
 def test_the_password_shown_is_the_one_that_counts(run: Run, tmp_path: Path) -> None:
     import apsw
 
