@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from paperpath.config.schema import Config
 
 
-@click.command("quota")
+@click.command("quota", short_help="Show or set what a mailbox may hold.")
 @click.argument("address")
 @click.option("--size", "size_limit", metavar="SIZE", help="The most it may hold: 500MiB, 2GiB, or bytes.")
 @click.option("--messages", type=click.IntRange(min=1), help="The most messages it may hold.")

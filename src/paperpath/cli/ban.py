@@ -76,7 +76,7 @@ def list_bans(config_file: str | None, as_json: bool) -> None:
     note(count(len(bans), "ban"))
 
 
-@command.command("why")
+@command.command("why", short_help="Say why an address is banned, with the evidence.")
 @click.argument("network", metavar="ADDRESS", type=NETWORK)
 @config_option
 @json_option
@@ -123,7 +123,7 @@ def add(network: str, for_s: int | None, reason: str, config_file: str | None, a
         say(f"{view.network} is banned {views.until(view, clock.now())}")
 
 
-@command.command("remove")
+@command.command("remove", short_help="Lift a ban, and forget what led to it.")
 @click.argument("network", metavar="NETWORK", type=NETWORK)
 @config_option
 @json_option

@@ -21,7 +21,7 @@ _WORDS = {"good": "ok", "notice": "look", "down": "down", "bad": "bad"}
 @config_option
 @json_option
 def command(no_dns: bool, config_file: str | None, as_json: bool) -> int:
-    """Check this installation: configuration, folders, accounts, room, clock, queue, sockets, DNS.
+    """Check this installation: configuration, folders, accounts, room, clock, queue, certificates, sockets, DNS.
 
     Changes nothing.  Exits 0 where all is well, 111 where something does not answer now, 100 where something
     has to be mended.
