@@ -48,7 +48,6 @@ class Pop3Role:
         """Greet nobody more; who is logged in may finish."""
         self._stop_listening()
         self._sessions.draining = True
-        self._sessions.end_idle()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._sessions.all_ended(), grace_s)
         self._sessions.end_all()

@@ -54,7 +54,6 @@ class Session(asyncio.Protocol):
         "_handling",
         "_input_ended",
         "_is_over",
-        "_last_step",
         "_login",
         "_machine",
         "_paused",
@@ -68,6 +67,7 @@ class Session(asyncio.Protocol):
         "_tls",
         "_transport",
         "_upgrade",
+        "last_step",
         "result",
     )
 
@@ -90,7 +90,7 @@ class Session(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         """Greet, unless the client is not welcome."""
         self._transport: asyncio.Transport = transport
-        self._started = self._last_step = self._sessions.time()
+        self._started = self.last_step = self._sessions.time()
         address = transport.get_extra_info("peername")
         self._peer = address[0] if isinstance(address, tuple) else "local"
         service = self._service
@@ -133,7 +133,7 @@ class Session(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client reads again."""
         self._choked = False
-        self._last_step = self._sessions.time()
+        self.last_step = self._sessions.time()
         if not self._paused and self._upgrade is None and not self._transport.is_closing():
             self._transport.resume_reading()
         if self._fetching is not None:
@@ -182,7 +182,7 @@ class Session(asyncio.Protocol):
             return self._started + (self._service.settings.strained_timeout_s if strained else LOGIN_WITHIN_S)
         if self._machine.question is not None and not self._choked:
             return float("inf")  # it is our turn, and that has limits of its own
-        return self._last_step + self._service.settings.timeout_s
+        return self.last_step + self._service.settings.timeout_s
 
     @property
     def is_idle(self) -> bool:
@@ -235,7 +235,7 @@ class Session(asyncio.Protocol):
         self._choked = False  # the new transport has a buffer of its own
         self._tls = details(transport)
         self._binding = server_end_point(transport) if self._service.binds else b""
-        self._last_step = self._sessions.time()
+        self.last_step = self._sessions.time()
         self.go_on(self._machine.secured(self._config()))
         if data:
             self.data_received(data)
@@ -268,7 +268,7 @@ class Session(asyncio.Protocol):
         """Write what the machine has said."""
         output = self._machine.take_output()
         if output:
-            self._last_step = self._sessions.time()
+            self.last_step = self._sessions.time()
             self._bytes_out += len(output)
             if not self._transport.is_closing():
                 self._transport.write(output)
@@ -338,7 +338,7 @@ class Session(asyncio.Protocol):
             return
         if self._input_ended:
             self._transport.close()
-        elif self._sessions.draining and self.is_idle:
+        elif self._sessions.is_to_end(self):
             self.end(STOPPING, "stopping")
         elif self._paused:
             self._paused = False

@@ -1,6 +1,7 @@
 """The open sessions of the process: counted, and ended when it is time."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
@@ -18,6 +19,9 @@ class OpenSession(Protocol):
     def deadline(self, *, strained: bool) -> float:
         """When it is ended, in the loop's time, if it does not get on; ``strained``: sessions run short."""
 
+    last_step: float
+    """When something was last said to the client, in the loop's time."""
+
     @property
     def is_idle(self) -> bool:
         """Whether nobody is logged in: ending it now would interrupt nothing."""
@@ -28,6 +32,10 @@ class OpenSession(Protocol):
 
 STRAINED_FROM = 0.75
 """The part of all sessions from which on they run short: whoever holds one without logging in has less time then."""
+
+BEGINNING_S = 2.0
+"""How long a client may be silent before it logs in when the process is to end: what it came for can still be done."""
+_LOOK_S = 0.25
 
 STOPPING = "[SYS/TEMP] The service is stopping"
 TIMEOUT = "You were silent for too long"
@@ -85,8 +93,11 @@ class Sessions:
             self._none_open.set()
 
     async def all_ended(self) -> None:
-        """Wait until none is open."""
-        await self._none_open.wait()
+        """End each as soon as nothing is interrupted by that, and wait until none is open."""
+        while self._open:
+            self.end_idle()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._none_open.wait(), _LOOK_S)
 
     def end_late(self) -> None:
         """End those whose time is over."""
@@ -95,9 +106,16 @@ class Sessions:
             session.end(TIMEOUT, "timeout")
 
     def end_idle(self) -> None:
-        """End those in which nobody is logged in."""
-        for session in [one for one in self._open if one.is_idle]:
+        """End those in which nobody is logged in, but for those whose client may be about to."""
+        for session in [one for one in self._open if self._is_over(one)]:
             session.end(STOPPING, "stopping")
+
+    def is_to_end(self, session: OpenSession) -> bool:
+        """Tell whether a session has to end now because the process does."""
+        return self.draining and self._is_over(session)
+
+    def _is_over(self, session: OpenSession) -> bool:
+        return session.is_idle and session.last_step < self.time() - BEGINNING_S
 
     def end_all(self) -> None:
         """End all."""

@@ -8,7 +8,7 @@ import pytest
 
 from paperpath.pop3.service import Service
 from paperpath.pop3.session import LOGIN_WITHIN_S, Session
-from paperpath.pop3.sessions import Sessions
+from paperpath.pop3.sessions import BEGINNING_S, Sessions
 from paperpath.protocol.pop3 import ContentWanted
 from paperpath.telemetry.log import Log
 from tests.unit.pop3.scene import pop3_settings
@@ -219,6 +219,26 @@ def test_who_connects_too_often(tmp_path: Any) -> None:
         trusted = msgspec.structs.replace(stage.service.settings, relay_networks=("192.0.2.0/24",))
         stage.service = Service(trusted, stage.nobody, stage.nobody, stage.nobody, stage.service.log)
         assert stage.begin()[1].written.startswith(b"+OK")
+
+    asyncio.run(play())
+
+
+def test_at_the_end_who_is_about_to_log_in_may(tmp_path: Any) -> None:
+    async def play() -> None:
+        stage = Stage(tmp_path)
+        silent = stage.begin()[1]
+        stage.now += BEGINNING_S + 0.1
+        beginning, transport = stage.begin()
+        stage.sessions.draining = True
+        stage.sessions.end_idle()
+        assert silent.closed and silent.written.endswith(b"-ERR [SYS/TEMP] The service is stopping\r\n")
+        beginning.data_received(b"CAPA\r\n")
+        stage.sessions.end_idle()
+        logged_in(beginning)
+        stage.now += 60
+        stage.sessions.end_idle()
+        assert not transport.closed
+        beginning.data_received(b"QUIT\r\n")
 
     asyncio.run(play())
 
