@@ -74,6 +74,10 @@ BARS: Final = (
         figure="submitted_per_s", peer="Postfix", at_least=3, aim=4,
     ),
     Bar(
+        what="the same, with a certificate of RSA-2048 on both sides",
+        figure="submitted_rsa_per_s", peer="Postfix", at_least=3, aim=4,
+    ),
+    Bar(
         what="accept to relay through a remote SMTP server, against Postfix",
         figure="relayed_per_s", peer="Postfix", at_least=3, aim=5,
     ),

@@ -70,7 +70,8 @@ class Paperpath:
         try:
             config = self._init(home, port, job)
             if tls_port:
-                config.write_text(with_tls(config.read_text(), tls_port, make_pair(home, f"mx.{_DOMAIN}")))
+                pair = make_pair(home, f"mx.{_DOMAIN}", rsa=job.rsa)
+                config.write_text(with_tls(config.read_text(), tls_port, pair))
             users = privileges.separate(config) if privileges.possible(self.folder) else nullcontext()
             with users, self._serving(config, port) as pid:
                 maildir = home / "state" / "mail" / _DOMAIN / _ACCOUNT / "Maildir"

@@ -30,6 +30,8 @@ class Job:
     """With a certificate, and a port on which TLS comes first."""
     submission: bool = False
     """With a certificate, and a port on which TLS comes first and `recipient` logs in with `PASSWORD`."""
+    rsa: bool = False
+    """That certificate is one with RSA of 2048 bits, and not on P-256."""
     backlog: int = 0
     """Deferred messages that are in the queue from the start."""
 

@@ -104,7 +104,7 @@ class Postfix:
             self._write(config, queue, port, job)
             try:
                 if tls_port:
-                    self._add_submission(config, tls_port)
+                    self._add_submission(config, tls_port, job)
                 run(require("postfix"), "-c", config, "start")
                 wait_for_port(port, 30)
                 pid = int((queue / "pid" / "master.pid").read_text())
@@ -115,8 +115,8 @@ class Postfix:
                 for part in (config, queue, self.folder / "data"):
                     shutil.rmtree(part)
 
-    def _add_submission(self, config: Path, port: int) -> None:
-        pair = make_pair(config, f"mx.{_DOMAIN}")
+    def _add_submission(self, config: Path, port: int, job: Job) -> None:
+        pair = make_pair(config, f"mx.{_DOMAIN}", rsa=job.rsa)
         with (config / "main.cf").open("a") as file:
             file.write(f"smtpd_tls_cert_file = {pair.certificate}\nsmtpd_tls_key_file = {pair.key}\n")
             file.write("smtpd_sasl_type = dovecot\nsmtpd_sasl_path = private/auth\n")

@@ -20,16 +20,17 @@ _COUNTED: Final = re.compile(r"^(\d+) connections in (\d+) real seconds", re.MUL
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Files of a certificate on P-256 and of its key."""
+    """Files of a certificate and of its key."""
 
     certificate: Path
     key: Path
 
 
-def make_pair(folder: Path, name: str) -> Pair:
-    """Make a certificate that signs itself."""
+def make_pair(folder: Path, name: str, *, rsa: bool = False) -> Pair:
+    """Make a certificate that signs itself, on P-256 or with RSA of 2048 bits."""
     pair = Pair(folder / "tls.pem", folder / "tls.key")
-    kind = ("-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30")
+    key = ("rsa:2048",) if rsa else ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+    kind = ("-x509", "-newkey", *key, "-nodes", "-days", "30")
     subject = ("-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}")
     run(require("openssl"), "req", *kind, *subject, "-keyout", pair.key, "-out", pair.certificate)
     return pair

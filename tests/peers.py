@@ -39,8 +39,10 @@ PACKAGES: Final = {
     "doveadm": "dovecot-core",
     "exim4": "exim4-daemon-light",
     "fetchmail": "fetchmail",
+    "gcc": "gcc",
     "getmail": "getmail6",
     "ip": "iproute2",
+    "libssl-dev": "libssl-dev",  # no command: asked for where its headers are missing
     "maildrop": "maildrop",
     "mkfs.ext4": "e2fsprogs",
     "mlmmj-make-ml": "mlmmj",
