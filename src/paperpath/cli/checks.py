@@ -77,14 +77,14 @@ def check_folders(config: "Config") -> Iterator[Finding]:
     from paperpath.config.layout import layout
 
     separate = config.privileges == "separate" and os.geteuid() == 0
-    remedy = "`paperpath init --system` makes them" if separate else "`paperpath init DIR` makes them"
+    remedy = "`paperpath init --system` makes it anew" if separate else "the service makes it when it starts"
     wrong = [(folder, obstacle) for folder in layout(config, system=separate) if (obstacle := _folder_obstacle(folder))]
     if wrong and not _may_look(config.paths.state):
         found = f"{config.paths.state} belongs to another user: nothing in it can be looked at"
         yield Finding("folders", "bad", found, _BECOME)
         return
     for folder, obstacle in wrong:
-        advice = f"{remedy} anew" if "there is no" in obstacle else f"chown and chmod {folder.path} as it should be"
+        advice = remedy if "there is no" in obstacle else f"chown and chmod {folder.path} as it should be"
         yield Finding("folder", "bad", f"{folder.path}: {obstacle}", advice)
     if not wrong:
         yield Finding("folders", "good", config.paths.state)

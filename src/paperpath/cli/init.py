@@ -56,7 +56,8 @@ def command(
     State goes to DIR/state, sockets to DIR/run; root is not needed.  Where submission or pop3 is asked for, passwords
     are taken in clear from clients on this host, so that it can be tried without a certificate.  With --system the
     file is /etc/paperpath/paperpath.toml, state is /var/lib/paperpath, sockets are in /run/paperpath, and the system
-    users that the processes run as are made.  An existing file is never overwritten.
+    users that the processes run as are made.  An existing file is never overwritten: --system
+    alone then makes the users and folders that are missing.
 
     \b
     Examples:
@@ -68,10 +69,27 @@ def command(
         raise click.UsageError("--system has folders of its own; leave DIR out")
     if not system and not folder:
         raise click.UsageError("name a folder, or --system for the whole host")
+    if system and not (hostname or accounts or listeners) and _complete():
+        return
     plan = _plan(folder, hostname, accounts, listeners or (_SYSTEM_LISTEN if system else _DEFAULT_LISTEN,))
     if os.path.lexists(plan.file):
-        raise Fault(f"{plan.file} exists already and is left as it is; remove it first, or choose another folder")
+        instead = "`paperpath init --system` alone makes what it lacks" if system else "choose another folder"
+        raise Fault(f"{plan.file} exists already and is left as it is; remove it first, or {instead}")
     _carry_out(plan)
+
+
+def _complete() -> bool:
+    """Make the users and folders that an installed host lacks, as after an upgrade; tell whether it is one."""
+    from paperpath.config.load import load
+    from paperpath.config.places import DEFAULT_FILE
+
+    if not os.path.lexists(DEFAULT_FILE):
+        return False
+    config = load(DEFAULT_FILE)
+    _make_users()
+    _make_folders(config, system=config.privileges == "separate")
+    say(f"{DEFAULT_FILE} is left as it is; its users and folders are there")
+    return True
 
 
 def _plan(folder: str | None, hostname: str | None, accounts: tuple[str, ...], listeners: tuple[str, ...]) -> Plan:

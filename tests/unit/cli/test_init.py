@@ -100,6 +100,25 @@ def test_a_run_folder_too_long_for_sockets_is_named_with_its_limit(run: Run, tmp
     assert not folder.exists()
 
 
+def test_system_alone_makes_what_an_installed_host_lacks(
+    run: Run, trial: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    file, gone = trial / "paperpath.toml", trial / "state" / "guard"
+    monkeypatch.setattr("paperpath.config.places.DEFAULT_FILE", str(file))
+    monkeypatch.setattr("paperpath.cli.init._make_users", lambda: made.append("users"))
+    before = file.read_text()
+    gone.rmdir()
+    refused = run("init", "--system", "--hostname", "other.test")
+    assert refused.exit_code == 100 and "`paperpath init --system` alone makes what it lacks" in refused.output
+    assert not made and not gone.exists()
+    done = run("init", "--system")
+    assert done.exit_code == 0, done.output
+    assert "is left as it is" in done.output
+    assert made == ["users"] and gone.is_dir()
+    assert file.read_text() == before
+
+
 def test_system_is_for_root(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("paperpath.config.places.DEFAULT_FILE", str(tmp_path / "etc" / "paperpath.toml"))
     monkeypatch.setattr("os.geteuid", lambda: 1000)
