@@ -1,16 +1,18 @@
 """What the helpers of `auth` have in common: questions come at a door, each is judged in a thread, and is answered."""
 
-import asyncio
 import socket
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from paperpath.base.text import describe
 from paperpath.process.child import Listeners
 from paperpath.process.doors import Doors
 from paperpath.system.channel import Channel
+from paperpath.system.threads import in_thread
 from paperpath.wire.frame import Hello
 from paperpath.wire.outside import OUTSIDE_FRAME_MOST_BYTES, CheckBearer, Checked, CheckOutside
 
@@ -63,10 +65,9 @@ class Answering(Generic[Q]):
             channel.send(Checked(frame.ticket, "unknown", reason="too many logins wait"))
             return
         self._waiting += 1
-        answering = asyncio.get_running_loop().run_in_executor(self._threads, self._judge, frame)
-        answering.add_done_callback(lambda done: self._answered(channel, frame.ticket, done))
+        in_thread(self._threads, partial(self._judge, frame), partial(self._answered, channel, frame.ticket))
 
-    def _answered(self, channel: Channel, ticket: int, done: "asyncio.Future[Checked]") -> None:
+    def _answered(self, channel: Channel, ticket: int, result: Checked | Exception) -> None:
         self._waiting -= 1
-        if not done.cancelled():
-            channel.send(msgspec.structs.replace(done.result(), ticket=ticket))
+        checked = Checked(0, "unknown", reason=describe(result)) if isinstance(result, Exception) else result
+        channel.send(msgspec.structs.replace(checked, ticket=ticket))

@@ -22,6 +22,7 @@ from paperpath.base.text import describe
 from paperpath.local.mailbox import Gone, Mailbox
 from paperpath.system.channel import Channel
 from paperpath.system.clock import now
+from paperpath.system.threads import in_thread
 from paperpath.telemetry.events import ProcessBroken
 from paperpath.telemetry.log import Log
 from paperpath.wire.mailbox import (
@@ -150,13 +151,10 @@ class Conversation:
     def _do(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
         """Do something in a thread, then ``done`` with its result or its exception; nothing else meanwhile."""
         self._busy = True
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        future.add_done_callback(lambda future: self._done(future, done))
+        in_thread(self._threads, work, lambda result: self._done(result, done))
 
-    def _done(self, future: "asyncio.Future[Any]", done: Callable[[Any], None]) -> None:
+    def _done(self, result: Any, done: Callable[[Any], None]) -> None:
         self._busy = False
-        error = future.exception()
-        result = future.result() if error is None else error
         if not self._channel.closed:
             done(result)
         elif isinstance(result, int):

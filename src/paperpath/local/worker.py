@@ -14,11 +14,11 @@ reading meanwhile gained.  Programs and locks are waited for in threads, so that
 import asyncio
 import os
 import socket
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from paperpath.base.ids import show_id
 from paperpath.base.outcome import Deferred
@@ -26,6 +26,7 @@ from paperpath.base.text import describe
 from paperpath.delivery.deliver import Later
 from paperpath.delivery.errand import Done, Errand, Message
 from paperpath.system.channel import Channel
+from paperpath.system.threads import in_thread
 from paperpath.telemetry.events import ProcessBroken
 from paperpath.telemetry.log import Log
 from paperpath.wire.accounts import Account
@@ -145,18 +146,7 @@ class Worker:
     def _do_later(self, open_job: _Open, target: Target, work: Later) -> None:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(SLOW_MOST)
-        loop, taken = asyncio.get_running_loop(), threading.Lock()
-
-        def run() -> None:
-            if taken.acquire(blocking=False):
-                loop.call_soon_threadsafe(self._done_later, open_job, target, _attempted(work))
-
-        try:
-            self._threads.submit(run)
-        except RuntimeError as error:  # there can be no further thread now
-            # It stands in line all the same, and one of the threads that there are may be at it already.
-            if taken.acquire(blocking=False):
-                self._settle(open_job, target, error)
+        in_thread(self._threads, work, partial(self._done_later, open_job, target))
 
     def _done_later(self, open_job: _Open, target: Target, result: Done | Exception) -> None:
         if not self._channel.closed:
@@ -200,12 +190,3 @@ class Worker:
 def _errand(open_job: _Open, recipient: bytes, account: Account) -> Errand:
     job = open_job.job
     return Errand(account, Message(recipient, job.sender, job.trace, job.content, open_job.source, job.size))
-
-
-def _attempted(work: Later) -> Done | Exception:
-    try:
-        return work()
-    except Exception as error:
-        return error
-    except BaseException as error:
-        return RuntimeError(repr(error))

@@ -5,7 +5,6 @@ import os
 import socket
 import threading
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -340,39 +339,3 @@ async def test_thread_that_cannot_be_had_defers_its_delivery_alone_and_for_good(
         assert await queue.reported(1) == [Report(3, (Result(0, DELIVERED),))]
     assert begun == [1]  # the deferred one is not done behind the queue's back
     assert b"can't start new thread" in b"".join(queue.log)
-
-
-class NeverIdle(ThreadPoolExecutor):
-    """A pool that starts a thread for each work, however many have nothing to do."""
-
-    def submit(self, *arguments: Any, **others: Any) -> Any:
-        while self._idle_semaphore.acquire(blocking=False):
-            pass
-        return super().submit(*arguments, **others)
-
-
-async def test_delivery_that_another_thread_took_on_is_reported_by_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun = threading.Semaphore(0)
-    start = threading.Thread.start
-    threads: list[threading.Thread] = []
-
-    def later() -> Done:
-        begun.release()
-        return DONE
-
-    def one_only(thread: threading.Thread) -> None:
-        if threads:
-            begun.acquire()
-            begun.acquire()  # the first thread has both deliveries before this one fails
-            raise RuntimeError("can't start new thread")
-        threads.append(thread)
-        start(thread)
-
-    monkeypatch.setattr(threading.Thread, "start", one_only)
-    monkeypatch.setattr(worker_module, "ThreadPoolExecutor", NeverIdle)
-    async with serving(Queue(later)) as queue:
-        for number in (1, 2):
-            queue.channel.send(job(number, ACCOUNT))
-        reports = await queue.reported(2)
-    assert sorted(report.job for report in reports) == [1, 2]
-    assert [report.results for report in reports] == [(Result(0, DELIVERED),)] * 2
