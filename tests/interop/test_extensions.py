@@ -254,7 +254,13 @@ def test_who_has_logged_in_may_have_it_held(service: Service, authority: Authori
     assert recipient["state"] == "waiting" and recipient["attempts"] == 0
     assert 3500 < recipient["due"] - shown["birth"] <= 3600
     assert [wish.split()[0] for wish in shown["asks_for"]] == ["no", "MT-PRIORITY=-3"]
-    service.run("queue", "retry", message)  # an operator may let it go earlier
+    service.run("queue", "retry", message)
+    assert service.queue("show", message)["recipients"][0]["due"] == recipient["due"], "its sender was told so"
+    service.run("queue", "remove", message)
+    since = service.mark()
+    with logged_in(service, authority) as client:
+        _transact(client, [ACCOUNT], ["HOLDFOR=1"], (), "soon")
+    message = service.wait_for("message.accepted", since=since, sender=SENDER)["message"]
     service.wait_for("delivery.delivered", since=since, message=message)
 
 
