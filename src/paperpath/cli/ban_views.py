@@ -1,5 +1,6 @@
 """How bans look: to people in aligned lines, to programs as JSON.  Evidence comes from strangers."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,12 @@ from paperpath.wire.guard import BanView
 
 def until(view: BanView, now: float) -> str:
     """Return how long a ban lasts from now."""
-    return f"until {iso8601(view.until)}, in {age(view.until - now)}" if view.until else "until it is removed"
+    return f"until {iso8601(view.until)}, in {_left(view, now)}" if view.until else "until it is removed"
+
+
+def _left(view: BanView, now: float) -> str:
+    """Return the time that is left, begun seconds whole: a ban of 12h has 12h left when it begins."""
+    return age(math.ceil(view.until - now))
 
 
 def print_bans(bans: Sequence[BanView], now: float) -> None:
@@ -22,7 +28,7 @@ def print_bans(bans: Sequence[BanView], now: float) -> None:
             (
                 one.network,
                 age(now - one.since),
-                age(one.until - now) if one.until else "never",
+                _left(one, now) if one.until else "never",
                 f"{one.times:,}",
                 f"{one.turned_away:,}",
                 one_line(one.by, 40),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 _AGES = (("d", 86400), ("h", 3600), ("m", 60))
-_SIZES = ("B", "KB", "MB", "GB", "TB")
+_SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def age(seconds: float) -> str:
@@ -20,7 +20,7 @@ def age(seconds: float) -> str:
 
 
 def size(count_bytes: int) -> str:
-    """Return ``812 B``, ``4.1 KB``, ``12 MB``: units of 1024, two digits where there is a fraction."""
+    """Return ``812 B``, ``4.1 KiB``, ``12 MiB``: units of 1024, two digits where there is a fraction."""
     value = float(count_bytes)
     for unit in _SIZES:
         if value < 999.5 or unit == _SIZES[-1]:

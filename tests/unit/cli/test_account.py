@@ -50,7 +50,7 @@ def test_quota_is_shown_set_and_taken_away(run: Run, configured: Path) -> None:
     (maildir / "new" / "1").write_bytes(b"x" * 300)
     assert run("account", "quota", "you@trial.test").output == "you@trial.test: no quota\n"
     done = run("account", "quota", "you@trial.test", "--size", "2MiB", "--messages", "10")
-    assert done.output == "you@trial.test: at most 2.0 MB, 10 messages; holds 300 B in 1 message\n"
+    assert done.output == "you@trial.test: at most 2.0 MiB, 10 messages; holds 300 B in 1 message\n"
     assert (maildir / "maildirsize").read_text() == "2097152S,10C\n300 1\n"
     shown = json.loads(run("account", "quota", "YOU@trial.test", "--json").output)
     expected = {"size_bytes": 2 << 20, "messages": 10, "used_bytes": 300, "used_messages": 1}

@@ -59,6 +59,12 @@ def test_why_shows_the_evidence_and_nothing_raw(run: Run, configured: Path) -> N
     assert server.requests == [guard.ExplainBan("192.0.2.1")] * 2
 
 
+def test_what_is_left_counts_begun_seconds(run: Run, configured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: NOW + 0.6)
+    with serving(configured, lambda _: BAN):
+        assert run("ban", "why", "192.0.2.1").output.splitlines()[0].endswith("in 2h: failed logins")
+
+
 def test_why_of_what_is_not_banned_yet(run: Run, configured: Path) -> None:
     with serving(configured, lambda _: msgspec.structs.replace(BAN, since=0)):
         assert run("ban", "why", "192.0.2.1").output.startswith(

@@ -49,7 +49,7 @@ def test_stats(run: Run, configured: Path) -> None:
     assert (shown["messages"], shown["recipients"], shown["deferred"]) == (3, 7, 4)
     assert server.requests == [control.Statistics()] * 2
     assert people.splitlines()[-1].split() == ["oldest", "message", "2h"]
-    assert "4.8 MB" in people
+    assert "4.8 MiB" in people
 
 
 def test_list_goes_on_to_the_last_page(run: Run, configured: Path) -> None:
@@ -69,7 +69,7 @@ def test_list_goes_on_to_the_last_page(run: Run, configured: Path) -> None:
     )
     lines = people.stdout.splitlines()
     assert len(lines) == 10
-    assert lines[1].split() == ["1", "5m", "4.1", "KB", "2", "-", "me@here.test"]
+    assert lines[1].split() == ["1", "5m", "4.1", "KiB", "2", "-", "me@here.test"]
     assert people.stderr == "9 messages\n"
 
 

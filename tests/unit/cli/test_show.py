@@ -28,8 +28,8 @@ def test_age(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("count_bytes", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (1023, "1.0 KB"), (4200, "4.1 KB"), (10_240, "10 KB"),
-     (1 << 20, "1.0 MB"), (5 << 30, "5.0 GB"), (1 << 50, "1024 TB")],
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 KiB"), (1023, "1.0 KiB"), (4200, "4.1 KiB"), (10_240, "10 KiB"),
+     (1 << 20, "1.0 MiB"), (5 << 30, "5.0 GiB"), (1 << 50, "1024 TiB")],
 )  # fmt: skip
 def test_size(count_bytes: int, text: str) -> None:
     assert size(count_bytes) == text
