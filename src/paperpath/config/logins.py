@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from paperpath.config.names import domain_name, local_part
 from paperpath.config.schema import Config, Listen
 from paperpath.config.schema_auth import Auth, OAuth
+from paperpath.wire.logins import SHOWING
 
 LOGIN_SERVICES = frozenset({"submission", "submissions", "pop3", "pop3s"})
 """Where clients log in."""
@@ -16,8 +17,6 @@ OUTSIDE_BACKENDS = frozenset({"pam", "checkpassword"})
 _BY_PASSWORD = frozenset({"PLAIN", "LOGIN"})
 _BY_KEYS = frozenset({"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "CRAM-MD5", "APOP"})
 _BY_TOKEN = frozenset({"OAUTHBEARER", "XOAUTH2"})
-SHOWING = _BY_PASSWORD | _BY_TOKEN
-"""Mechanisms that show a listener what one logs in with."""
 _NEEDS_CLEAR = frozenset({"CRAM-MD5", "APOP"})
 
 

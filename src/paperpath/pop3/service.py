@@ -14,14 +14,13 @@ from paperpath.system.chance import random_bytes
 from paperpath.system.clock import now_microseconds
 from paperpath.system.tls import server_tls
 from paperpath.telemetry.log import Log
+from paperpath.wire.logins import SHOWING
 
 _PEERS_REMEMBERED = 10_000
 _TIMESTAMP_BYTES = 8
 _APOP = "APOP"
 _PLAIN = "PLAIN"
 _BINDING = "-PLUS"
-_SHOWING = frozenset({_PLAIN, "LOGIN", "OAUTHBEARER", "XOAUTH2"})
-"""Mechanisms that show a listener what one logs in with."""
 
 
 class Service:
@@ -65,7 +64,7 @@ class Service:
         offered = [
             name
             for name in mechanisms
-            if name != _APOP and (protected or name not in _SHOWING) and (bound or not name.endswith(_BINDING))
+            if name != _APOP and (protected or name not in SHOWING) and (bound or not name.endswith(_BINDING))
         ]
         return Pop3Config(
             hostname=self.hostname,

@@ -34,7 +34,6 @@ from paperpath.protocol.sasl_prep import prepared
 ITERATIONS: Final = 100_000
 """RFC 7677 4 asks for 4,096 at least; a client does this once a login, in some 50 ms, and a thief for each guess."""
 SALT_BYTES: Final = 16
-BINDING_TYPE: Final = "tls-server-end-point"
 
 _SYNTAX = Failed("bad SCRAM message", malformed=True)
 _BINDING = Failed("channel binding does not fit")

@@ -13,13 +13,12 @@ from paperpath.base.reply import Reply, reply
 from paperpath.base.text import show
 from paperpath.process.guard import OnVerdict
 from paperpath.process.logins import Attempt
-from paperpath.protocol.sasl_scram import BINDING_TYPE
 from paperpath.protocol.smtp_server import AuthGiven, AuthResponse
 from paperpath.receive.service import Service
 from paperpath.receive.submission import Submission
 from paperpath.system.tls import server_end_point
 from paperpath.wire.guard import Rate
-from paperpath.wire.logins import Challenge, LoggedIn, LoginAnswer
+from paperpath.wire.logins import BINDING_TYPE, Challenge, LoggedIn, LoginAnswer
 
 LOGGED_IN = reply(235, "2.7.0", "Logged in")
 WRONG = reply(535, "5.7.8", "Wrong name or password")

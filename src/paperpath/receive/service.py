@@ -8,7 +8,6 @@ from functools import lru_cache, partial
 from typing import NamedTuple
 
 from paperpath.base.networks import networks_of, parse_address
-from paperpath.config.logins import SHOWING
 from paperpath.config.routing import route
 from paperpath.process.directory import Directory
 from paperpath.process.guard import Guard
@@ -19,6 +18,7 @@ from paperpath.protocol.smtp_server import ServerConfig
 from paperpath.system.channel import peer_uid
 from paperpath.system.tls import TlsDetails, server_tls
 from paperpath.telemetry.log import Log
+from paperpath.wire.logins import SHOWING
 
 _PEERS_REMEMBERED = 10_000
 _ADDRESSES_REMEMBERED = 10_000

@@ -1,15 +1,15 @@
-"""Chance: the one place that draws it."""
+"""Chance: the one place that draws it, from the kernel; `secrets` would bring `random` into every process."""
 
-import secrets
+import os
 
-_STEPS = 1 << 30
+_BITS = 32
 
 
 def chance() -> float:
     """Return a random number from 0 to 1, 1 excluded."""
-    return secrets.randbelow(_STEPS) / _STEPS
+    return int.from_bytes(os.urandom(_BITS // 8)) / (1 << _BITS)
 
 
 def random_bytes(count: int) -> bytes:
     """Return bytes that nobody can guess, fit for keys."""
-    return secrets.token_bytes(count)
+    return os.urandom(count)

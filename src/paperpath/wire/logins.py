@@ -20,6 +20,12 @@ RESPONSE_MOST_BYTES: Final = 9216
 
 LOGINS_FRAME_MOST_BYTES: Final = 16 * 1024
 
+SHOWING: Final = frozenset({"PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"})
+"""Mechanisms that show a listener what one logs in with."""
+
+BINDING_TYPE: Final = "tls-server-end-point"
+"""The binding to a TLS channel that there is (RFC 5929)."""
+
 
 class Login(msgspec.Struct, frozen=True, array_like=True, tag="login", gc=False):
     """Begin an attempt."""
@@ -35,7 +41,7 @@ class Login(msgspec.Struct, frozen=True, array_like=True, tag="login", gc=False)
     secure: bool
     """Whether TLS protects the connection, or it may be treated so."""
     binding_type: str = ""
-    """Of the TLS channel (RFC 5929): ``tls-server-end-point``; empty where none can be had."""
+    """`BINDING_TYPE`; empty where no binding can be had."""
     binding: bytes = b""
 
 
