@@ -11,9 +11,9 @@ from paperpath.base.text import describe
 from paperpath.queue.jobs import Work, of_claimed
 from paperpath.queue.window import Key, Window
 from paperpath.queue.writer import Writer
-from paperpath.store.contract import Claimed, DestinationDue, Store
+from paperpath.store.contract import Claimed, DestinationDue, Store, StoreFull
 from paperpath.system.clock import now
-from paperpath.telemetry.events import ProcessBroken
+from paperpath.telemetry.events import ProcessBroken, StorageFull
 from paperpath.telemetry.log import Log
 
 _LINE = 200
@@ -82,7 +82,7 @@ class Schedule:
         self._looking = False
         moment = int(now())
         if isinstance(answer, Exception):
-            self._log.emit(ProcessBroken(where="looking for due work", error=describe(answer)))
+            self._failed("looking for due work", answer)
             self.wake(moment + _AGAIN_S)
             return
         destinations, next_due = answer
@@ -118,7 +118,7 @@ class Schedule:
         if isinstance(answer, Exception):
             self._give_back(key, room)
             self._window.emptied(key)
-            self._log.emit(ProcessBroken(where="claiming due work", error=describe(answer)))
+            self._failed("claiming due work", answer)
             self.wake(int(now()) + _AGAIN_S)
             return
         if len(answer) < room:
@@ -129,6 +129,12 @@ class Schedule:
                 self.look()
         for claimed in answer:
             self._begin(of_claimed(claimed))
+
+    def _failed(self, what: str, error: Exception) -> None:
+        if isinstance(error, StoreFull):  # a claim is written down too
+            self._log.emit(StorageFull(error=f"{what}: {error}"))
+        else:
+            self._log.emit(ProcessBroken(where=what, error=describe(error)))
 
     def _give_back(self, key: Key, places: int) -> None:
         for _ in range(places):

@@ -481,7 +481,7 @@ class QueueOperated(Event, frozen=True):
 
 
 class StorageFull(Event, frozen=True):
-    """There is no room for new mail; clients are told to try later."""
+    """There is no room for new mail, or to note a delivery; clients are told to try later, and deliveries wait."""
 
     name: ClassVar[str] = "storage.full"
     level: ClassVar[Level] = "alert"

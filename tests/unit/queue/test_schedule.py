@@ -192,13 +192,16 @@ async def test_recipients_a_group(clock: Clock, channel: str, per_group: int) ->
     assert scene.window.under_way == 0
 
 
-async def test_claim_that_fails_is_not_repeated_at_once(clock: Clock) -> None:
+@pytest.mark.parametrize(
+    ("trouble", "event"), [(StoreFull("no room"), "storage.full"), (ValueError("oops"), "process.broken")]
+)
+async def test_claim_that_fails_is_not_repeated_at_once(clock: Clock, trouble: Exception, event: str) -> None:
     scene = Scene(Backlog({"a": 3}), Limits(10, 3), at_once=True)
-    scene.backlog.trouble = StoreFull("no room")
+    scene.backlog.trouble = trouble
     alarms = Alarms(scene.schedule)
     await scene.look()
     assert (len(scene.backlog.claims), scene.backlog.looks) == (1, 1)
-    assert len(scene.lines.with_event("process.broken")) == 1
+    assert len(scene.lines.with_event(event)) == 1
     assert scene.window.under_way == 0
     assert alarms.at == NOW + 5
     scene.backlog.trouble = None
