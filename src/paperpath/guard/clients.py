@@ -15,6 +15,7 @@ from paperpath.guard.rates import Rates
 from paperpath.process.settings import GuardSettings
 from paperpath.system.channel import Channel
 from paperpath.system.clock import monotonic, now
+from paperpath.system.privileges import FILES_MOST
 from paperpath.telemetry.events import RateExceeded
 from paperpath.telemetry.log import Log
 from paperpath.wire import guard as wire
@@ -27,6 +28,8 @@ T = TypeVar("T")
 _COUNTERS_MOST = 50_000
 _ACCOUNTS_MOST = 20_000
 _KNOWN_MOST = 20_000
+_HELD_MOST = 2 * FILES_MOST
+"""Networks that one process has sessions with, near and wide ones: two for each descriptor that it may have."""
 _RATES_MOST = 8
 """In one question."""
 _MINUTE_S = 60
@@ -128,7 +131,10 @@ class Clients:
         near, wide = _networks(seen.network)
         if near != seen.network:
             raise ValueError("not a network that clients are counted by")
-        change = seen.held - self._clients[channel].held[near]
+        held = self._clients[channel].held
+        change = seen.held - held[near]
+        if change > 0 and len(held) >= _HELD_MOST:
+            raise ValueError("sessions with more networks than a process can have sessions")
         if change:
             self._hold(channel, near, change)
             self._hold(channel, wide, change)

@@ -310,6 +310,18 @@ async def test_nonsense_ends_that_conversation_and_nothing_else(scene: Scene, fr
     other.close()
 
 
+async def test_sessions_with_more_networks_than_can_be_end_that_conversation(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paperpath.guard.clients._HELD_MOST", 20)
+    ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    sock = await connect(str(scene.folder / "guard"))
+    channel = Channel(sock, wire.FromGuard, lambda *_: None, ended.set_result)
+    channel.send(wire.Observed(tuple(wire.Seen(f"192.0.{n}.1", 0, 0, 0, 1, 0) for n in range(20))))
+    await ended
+    await until(lambda: not scene.role._clients._held)
+
+
 async def test_strangers_of_this_host_are_not_listened_to(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     scene.users = (own_uid() + 1,)
