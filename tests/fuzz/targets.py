@@ -35,6 +35,7 @@ from paperpath.protocol.smtp_client import SmtpClient
 from paperpath.protocol.smtp_client_data import DataEncoder, encode_data
 from paperpath.protocol.smtp_client_events import Finished, Phase, SendContent, Transaction, Upgrade
 from paperpath.protocol.smtp_server import Closing, ServerConfig, ServerSession, TransactionDropped
+from tests.property.test_local_parsers import addresses, aliases, dotqmail, forward_file
 from tests.property.test_sasl_machines import KEYS, NAMES, machine
 from tests.property.test_smtp_server import NEGATIVE, PAST_DATA
 from tests.transcripts.pop3_story import Mail, config
@@ -299,4 +300,8 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "pop3": pop3,
     "proxy": proxy,
     "sasl": sasl,
+    "addresses": addresses,
+    "dotqmail": dotqmail,
+    "forward-file": forward_file,
+    "aliases": aliases,
 }
