@@ -69,7 +69,7 @@ def host() -> Iterator[PamHost]:
             listen(
                 service,
                 service.login_port,
-                {"backends": ["accounts", "pam"], "helper_user": "root", "cache": 0, "timeout": 2},
+                {"backends": ["accounts", "pam"], "helper_user": "root", "cache": 0, "timeout": 5},
             )
             service.pam(*UNIX)
             service.start()
