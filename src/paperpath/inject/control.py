@@ -30,7 +30,8 @@ def ask(request: msgspec.Struct) -> Any:
     except NoConfiguration as error:
         raise NoAnswer(str(error)) from None
     except (OSError, FrameError, msgspec.MsgspecError) as error:
-        raise NoAnswer(f"unable to ask the queue: {error}") from None
+        words = (error.strerror or error) if isinstance(error, OSError) else error
+        raise NoAnswer(f"unable to ask the queue: {words}") from None
 
 
 def _answer(sock: socket.socket) -> control.FromQueue:

@@ -45,7 +45,8 @@ def find_places() -> Places:
         values = _read_values(values_file(file), stamp)
         return Places(values if values is not None else _read_toml(file))
     except (OSError, ValueError, KeyError) as error:
-        raise NoConfiguration(f"{file}: {error}") from None
+        words = error.strerror if isinstance(error, OSError) else error
+        raise NoConfiguration(f"{file}: {words}") from None
 
 
 def _read_values(file: str, stamp: str) -> dict[str, str] | None:
