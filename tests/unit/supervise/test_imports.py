@@ -18,7 +18,7 @@ LOADED = {
         "spawn", "users",
     },
     "telemetry": {"event", "events", "log"},
-    "wire": {"frame", "supervision", "tls"},
+    "wire": {"frame", "logins", "supervision", "tls"},
 }  # fmt: skip
 
 
