@@ -58,6 +58,7 @@ PACKAGES: Final = {
     "postconf": "postfix",
     "postfix": "postfix",
     "/usr/lib/dovecot/lmtp": "dovecot-lmtpd",
+    "/usr/lib/dovecot/submission": "dovecot-submissiond",
     "postmulti": "postfix",
     "procmail": "procmail",
     "ps": "procps",

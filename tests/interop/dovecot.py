@@ -1,4 +1,5 @@
-"""A private Dovecot that takes mail by LMTP, and hands some of it on.  The machine's own is left alone."""
+"""A private Dovecot that takes mail by LMTP and hands some of it on, or that judges logins before a submission service.
+The machine's own is left alone."""
 
 import os
 import select
@@ -6,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,33 @@ service lmtp {{
 }}
 """
 
+_FRONT: Final = """\
+base_dir = {folder}/run
+protocols = submission
+log_path = {folder}/log
+ssl = no
+disable_plaintext_auth = no
+first_valid_uid = 1
+mail_location = maildir:{folder}/mail/%n
+passdb {{
+  driver = passwd-file
+  args = {folder}/passdb
+}}
+userdb {{
+  driver = static
+  args = uid=mail gid=mail home={folder}/mail
+}}
+submission_relay_host = 127.0.0.1
+submission_relay_port = {behind}
+submission_relay_trusted = yes
+service submission-login {{
+  inet_listener submission {{
+    address = 127.0.0.1
+    port = {port}
+  }}
+}}
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Dovecot:
@@ -72,18 +100,39 @@ def running_dovecot(*, users: Sequence[str], full: Sequence[str] = (), hands_on:
     """Run one with these users; those that are ``full`` have room for one message; mail for ``hands_on`` goes to LMTP
     servers on these ports."""
     require_root()
-    program = require_peer("dovecot")
     require_peer("/usr/lib/dovecot/lmtp")
     folder, port = Path(tempfile.mkdtemp(prefix="dc", dir="/tmp")), free_port()
     folder.chmod(0o755)
+    _write(folder, port, users, full, hands_on)
+    with _running(folder, folder / "lmtp"):
+        yield Dovecot(port, folder)
+
+
+@contextmanager
+def running_front(*, passwords: Mapping[str, str], behind: int) -> Iterator[int]:
+    """Run one that lets these users log in and hands what they send to a submission service, with XCLIENT; yields its
+    port."""
+    require_root()
+    require_peer("/usr/lib/dovecot/submission")
+    folder, port = Path(tempfile.mkdtemp(prefix="dc", dir="/tmp")), free_port()
+    folder.chmod(0o755)
+    (folder / "mail").mkdir()
+    (folder / "mail").chmod(0o777)
+    (folder / "conf").write_text(_FRONT.format(folder=folder, port=port, behind=behind))
+    (folder / "passdb").write_text("".join(f"{user}:{{PLAIN}}{word}\n" for user, word in passwords.items()))
+    with _running(folder, folder / "run" / "master.pid"):
+        yield port
+
+
+@contextmanager
+def _running(folder: Path, ready: Path) -> Iterator[None]:
+    """Run Dovecot with the ``conf`` of this folder, and take the folder away."""
     try:
-        _write(folder, port, users, full, hands_on)
-        with subprocess.Popen(
-            [program, "-F", "-c", str(folder / "conf")], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        ) as master:
+        words = [str(require_peer("dovecot")), "-F", "-c", str(folder / "conf")]
+        with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as master:
             try:
-                _wait_for(folder / "lmtp", master)
-                yield Dovecot(port, folder)
+                _wait_for(ready, folder, master)
+                yield
             finally:
                 _stop(master)
     except BaseException:
@@ -105,9 +154,9 @@ def _write(folder: Path, port: int, users: Sequence[str], full: Sequence[str], h
     (folder / "passdb").write_text("".join(passdb))
 
 
-def _wait_for(path: Path, master: subprocess.Popen[bytes]) -> None:
+def _wait_for(path: Path, folder: Path, master: subprocess.Popen[bytes]) -> None:
     """Wait until Dovecot listens: it writes its process id after that."""
-    ready = path.parent / "run" / "master.pid"
+    ready = folder / "run" / "master.pid"
     watch = os.pidfd_open(master.pid)
     try:
         for _ in range(int(PATIENCE_S * 50)):

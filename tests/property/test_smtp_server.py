@@ -25,7 +25,7 @@ FRAGMENTS = [
     b"RCPT TO:<b@h>\r\n", b"RCPT TO:<\xc3\xbc@h>\r\n", b"RCPT TO:<>\r\n", b"RCPT TO:<@r:b@h>\r\n",
     b"DATA\r\n", b"DATA x\r\n", b"line\r\nline\r\n", b"x" * 1100, b"BDAT 5\r\n", b"BDAT 3 LAST\r\n", b"BDAT 0 LAST\r\n",
     b"BDAT x\r\n", b"ab\r\nc", b"cd\r", b"\n", b"BDAT 2000\r\n",
-    b"STARTTLS\r\n", b"XCLIENT ADDR=192.0.2.7 HELO=x\r\n",
+    b"STARTTLS\r\n", b"XCLIENT ADDR=192.0.2.7 HELO=x LOGIN=joe\r\n",
     b"MAIL FROM:<a@c> RET=HDRS ENVID=x+2B REQUIRETLS\r\n", b"MAIL FROM:<a@c> HOLDFOR=9 BY=9;N MT-PRIORITY=3\r\n",
     b"RCPT TO:<b@h> NOTIFY=NEVER ORCPT=rfc822;x\r\n", b"RCPT TO:<b@h> NOTIFY=NEVER,DELAY\r\n",
     b"MAIL FROM:<a@c>\r\nRCPT TO:<b@h>\r\nDATA\r\n", b"MAIL FROM:<a@c>\r\nRCPT TO:<b@h>\r\nBDAT 4\r\nab\r\n",

@@ -28,7 +28,7 @@ from paperpath.protocol.smtp_server import (
     TransactionDropped,
 )
 
-CONFIG = ServerConfig(b"mx.test", 1000, 3, starttls=True, xclient=True)
+CONFIG = ServerConfig(b"mx.test", 1000, 3, starttls=True, xclient=True, xclient_login=True)
 
 POSITIVE: dict[str, Reply] = {
     "mail": reply(250, "2.1.0", "Sender OK"),

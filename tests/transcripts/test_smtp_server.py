@@ -139,6 +139,7 @@ def play(story: Story, way: str, chance: random.Random) -> Shell:
         story.limits["recipients"],
         starttls=bool(story.limits.get("starttls")),
         xclient=bool(story.limits.get("xclient")),
+        xclient_login=story.limits.get("xclient") == 2,
         mechanisms=MECHANISMS if story.limits.get("auth") else (),
         mechanisms_in_clear=MECHANISMS[1 : (1, 2, 4)[story.limits.get("auth", 0)]],
         lmtp=story.lmtp,

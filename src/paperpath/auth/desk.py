@@ -11,7 +11,7 @@ from paperpath.auth.uses import Uses
 from paperpath.auth.verdict import Client, Identity, Unknown
 from paperpath.base.text import show
 from paperpath.process.passes import PASS_NONCE_BYTES, make_pass
-from paperpath.protocol.sasl import Say
+from paperpath.protocol.sasl import BAD_NAME, Say, user_name
 from paperpath.system.chance import random_bytes
 from paperpath.system.channel import Channel
 from paperpath.system.clock import monotonic, now
@@ -20,6 +20,7 @@ from paperpath.telemetry.log import Log
 from paperpath.wire.frame import VERSION, Hello
 from paperpath.wire.logins import (
     RESPONSE_MOST_BYTES,
+    VOUCHED,
     Abandon,
     Challenge,
     LoggedIn,
@@ -83,6 +84,9 @@ class Desk:
         ticket = login.ticket
         if ticket in self._open or max(len(login.service), len(login.peer), len(login.mechanism)) > _TEXT_MOST:
             raise ValueError("not an attempt")
+        if login.mechanism == VOUCHED:
+            self._vouched(login)
+            return
         settings = self.bench.settings
         machine = mechanism(login, settings.hostname, settings.mechanisms)
         if machine is None or len(login.initial or b"") > RESPONSE_MOST_BYTES:
@@ -93,6 +97,13 @@ class Desk:
             client = Client(login.service, login.peer, login.secure)
             attempt = self._open[ticket] = _Attempt(login, Exchange(machine, self.bench.judge, client))
             self._run(attempt, partial(attempt.exchange.start, login.initial))
+
+    def _vouched(self, login: Login) -> None:
+        name = user_name(login.initial or b"")
+        if name is None:
+            self.channel.send(LoginRefused(login.ticket, BAD_NAME.reason, temporary=False, malformed=True))
+        else:
+            self._succeeded(login, monotonic(), self.bench.judge.vouched(name))
 
     def _respond(self, frame: Respond) -> None:
         attempt = self._open.get(frame.ticket)
@@ -130,13 +141,15 @@ class Desk:
     def _end(self, attempt: _Attempt, end: End) -> None:
         del self._open[attempt.login.ticket]
         if isinstance(end, Identity):
-            self._succeeded(attempt, end)
+            self._succeeded(attempt.login, attempt.began, end)
         else:
             self._failed(attempt, end.reason, temporary=isinstance(end, Unknown), malformed=_is_malformed(end))
 
-    def _succeeded(self, attempt: _Attempt, identity: Identity) -> None:
-        login, settings, account = attempt.login, self.bench.settings, identity.account
-        door_pass = make_pass(settings.pass_key, account, now=now(), nonce=random_bytes(PASS_NONCE_BYTES))
+    def _succeeded(self, login: Login, began: float, identity: Identity) -> None:
+        settings, account = self.bench.settings, identity.account
+        door_pass = b""  # nobody is let into a mailbox on somebody else's word
+        if login.mechanism != VOUCHED:
+            door_pass = make_pass(settings.pass_key, account, now=now(), nonce=random_bytes(PASS_NONCE_BYTES))
         addresses = addresses_of(account, settings.system_domains, settings.senders)
         self.channel.send(LoggedIn(login.ticket, account, addresses, b"", door_pass))
         if identity.label:
@@ -148,7 +161,7 @@ class Desk:
                 account=show(account.encode()),
                 mechanism=login.mechanism,
                 app_password=show(identity.label.encode()) if identity.label else None,
-                duration_s=monotonic() - attempt.began,
+                duration_s=monotonic() - began,
             )
         )
 

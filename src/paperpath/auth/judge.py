@@ -69,6 +69,10 @@ class Judge:
         account = None if self._accounts is None else self._accounts.account(name)
         return None if account is None else Identity("@".join(account), label)
 
+    def vouched(self, name: str) -> Identity:
+        """Return whom a name means that somebody else has judged, who may have accounts that are not known here."""
+        return self.identity(name, "") or Identity(name.lower())
+
 
 def addresses_of(
     account: str, system_domains: Sequence[str], senders: Mapping[str, tuple[str, ...]]

@@ -19,7 +19,7 @@ class Fronts(Section, frozen=True, kw_only=True):
     xclient: Annotated[
         tuple[str, ...],
         about(
-            "Networks of SMTP proxies that may use Postfix's XCLIENT with NAME, ADDR, PORT, PROTO and HELO; to others "
-            "it is not offered."
+            "Networks of SMTP proxies that may use Postfix's XCLIENT with NAME, ADDR, PORT, PROTO and HELO, and at "
+            "listeners for submission with LOGIN, which they have judged themselves; to others it is not offered."
         ),
     ] = ()

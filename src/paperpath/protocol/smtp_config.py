@@ -12,7 +12,7 @@ _LIMIT_MOST: Final = 999_999
 """RFC 9422 4: six digits; whoever takes more need not say so."""
 
 _XCLIENT: Final = b"XCLIENT NAME ADDR PORT PROTO HELO"
-"""The attributes that mean something here."""
+"""The attributes that mean something everywhere; LOGIN does where clients log in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class ServerConfig:
     """Whether TLS can be begun where it is not there yet: there is a certificate."""
     xclient: bool = False
     """Whether the client may say for whom it speaks (Postfix's XCLIENT)."""
+    xclient_login: bool = False
+    """Whether it may say as which account too."""
     mechanisms: tuple[bytes, ...] = ()
     """What AUTH takes (RFC 4954), the best first; empty: there is no AUTH."""
     mechanisms_in_clear: tuple[bytes, ...] = ()
@@ -85,7 +87,7 @@ class ServerConfig:
             login
             + [b"REQUIRETLS"] * secure
             + [b"STARTTLS"] * (self.starttls and not secure)
-            + [_XCLIENT] * self.xclient
+            + [_XCLIENT + b" LOGIN" * self.xclient_login] * self.xclient
         )
 
     def _limits(self) -> bytes:

@@ -63,6 +63,8 @@ class ClientTold(msgspec.Struct, frozen=True, gc=False):
     name: bytes | None
     helo: bytes | None
     esmtp: bool
+    login: bytes = b""
+    """Which account it is, as whoever it came through found out; empty: none."""
 
 
 class TlsBegins(msgspec.Struct, frozen=True, gc=False):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from paperpath.protocol.smtp_server import ServerSession
 
 _ATTRIBUTES: Final = frozenset({b"NAME", b"ADDR", b"PORT", b"PROTO", b"HELO"})
+_WITH_LOGIN: Final = _ATTRIBUTES | {b"LOGIN"}
 _UNKNOWN: Final = frozenset({b"[UNAVAILABLE]", b"[TEMPUNAVAIL]"})
 _XTEXT: Final = re.compile(rb"\+([0-9A-F]{2})")
 _V6: Final = b"IPV6:"
@@ -44,20 +45,20 @@ def take_client(session: ServerSession, argument: bytes) -> None:
     if not session.config.xclient:
         session._refuse(NOT_IMPLEMENTED)
         return
-    told = parse_xclient(argument)
+    told = parse_xclient(argument, _WITH_LOGIN if session.config.xclient_login else _ATTRIBUTES)
     if isinstance(told, Refusal):
         session._refuse(told)
     else:
         session._ask(told)
 
 
-def parse_xclient(argument: bytes) -> ClientTold | Refusal:
-    """Read what follows ``XCLIENT``: ``NAME=VALUE ...``, each name once, values as xtext."""
+def parse_xclient(argument: bytes, attributes: frozenset[bytes] = _ATTRIBUTES) -> ClientTold | Refusal:
+    """Read what follows ``XCLIENT``: ``NAME=VALUE ...``, of these names each once, values as xtext."""
     values: dict[bytes, bytes] = {}
     for word in argument.split():
         name, equals, raw = word.partition(b"=")
         name = name.upper()
-        if not equals or not raw or name not in _ATTRIBUTES or name in values:
+        if not equals or not raw or name not in attributes or name in values:
             return XCLIENT_SYNTAX
         values[name] = b"" if raw.upper() in _UNKNOWN else _XTEXT.sub(lambda m: bytes([int(m[1], 16)]), raw)
     if not values or any(len(value) > DOMAIN_BYTES for value in values.values()):
@@ -71,6 +72,7 @@ def parse_xclient(argument: bytes) -> ClientTold | Refusal:
         name=values.get(b"NAME"),
         helo=values.get(b"HELO"),
         esmtp=_PROTOCOLS[proto.upper()],
+        login=values.get(b"LOGIN", b""),
     )
 
 

@@ -286,7 +286,10 @@ class Connection(Paced):
         self.relay = self._relays_from_there
         machine = self._machine
         machine.start_over(self._service.config(self._kind()), secure=machine.secure)
-        self._answer(R220_READY)
+        if event.login:
+            self._login.vouch(event.login, secure=machine.secure)
+        else:
+            self._answer(R220_READY)
 
     # Events
 

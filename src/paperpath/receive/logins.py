@@ -18,12 +18,13 @@ from paperpath.receive.service import Service
 from paperpath.receive.submission import Submission
 from paperpath.system.tls import server_end_point
 from paperpath.wire.guard import Rate
-from paperpath.wire.logins import BINDING_TYPE, Challenge, LoggedIn, LoginAnswer
+from paperpath.wire.logins import BINDING_TYPE, VOUCHED, Challenge, LoggedIn, LoginAnswer
 
 LOGGED_IN = reply(235, "2.7.0", "Logged in")
 WRONG = reply(535, "5.7.8", "Wrong name or password")
 NOT_NOW = reply(454, "4.7.0", "Logins cannot be judged just now, try again later")
 MALFORMED = reply(501, "5.5.2", "The response is not of that mechanism")
+NOT_TAKEN = reply(421, "4.7.0", "LOGIN cannot be looked at just now, closing")
 TOO_MANY_WRONG = reply(421, "4.7.0", "Too many failed logins, closing")
 TOO_MUCH = reply(450, "4.7.1", "This account has written to too many recipients, try again later")
 LOGIN_FIRST = reply(530, "5.7.0", "Log in first")
@@ -92,6 +93,14 @@ class ClientLogin:
             secure=secure,
             binding_type=BINDING_TYPE if binding else "",
             binding=binding,
+        )
+
+    def vouch(self, name: bytes, *, secure: bool) -> None:
+        """Whoever the client came through says which account it is (XCLIENT's LOGIN)."""
+        logins = self._service.logins
+        assert logins is not None, "where nobody judges logins, LOGIN is not offered"
+        self._attempt = logins.begin(
+            VOUCHED, name, self._answered, service=self._service_name, peer=self._peer, secure=secure
         )
 
     def respond(self, event: AuthResponse) -> None:

@@ -111,6 +111,7 @@ class Service:
                 self._recipients_most(kind),
                 starttls=self.tls is not None,
                 xclient=kind.xclient,
+                xclient_login=kind.xclient and kind.login and self.logins is not None,
                 mechanisms=self._mechanisms(kind, secure=True),
                 mechanisms_in_clear=self._mechanisms(kind, secure=False),
                 lmtp=kind.lmtp,

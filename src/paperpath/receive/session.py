@@ -28,7 +28,7 @@ from paperpath.protocol.smtp_server import (
 from paperpath.receive import replies
 from paperpath.receive.connection import Connection
 from paperpath.receive.content import Content
-from paperpath.receive.logins import LOGIN_FIRST, TOO_MUCH
+from paperpath.receive.logins import LOGIN_FIRST, NOT_TAKEN, TOO_MUCH
 from paperpath.receive.recipients import Verdict
 from paperpath.receive.service import Service
 from paperpath.receive.sessions import Sessions
@@ -71,6 +71,8 @@ class Session(Connection):
             self.standing.offended(Offence.LOGIN_FAILED, f"a wrong password at {self._service_name}")
         if said.is_positive:
             self._answer(said)
+        elif isinstance(self._machine.question, ClientTold):
+            self._refuse(NOT_TAKEN, None, f"XCLIENT: {reason}")
         else:
             self._refuse(said, None, reason)
 

@@ -23,6 +23,10 @@ LOGINS_FRAME_MOST_BYTES: Final = 16 * 1024
 SHOWING: Final = frozenset({"PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"})
 """Mechanisms that show a listener what one logs in with."""
 
+VOUCHED: Final = "XCLIENT"
+"""No mechanism of clients: a proxy of ``[fronts] xclient`` has judged the login itself, and the initial response is the
+name (Postfix's XCLIENT with LOGIN).  It opens no mailbox: `LoggedIn.door_pass` is empty."""
+
 BINDING_TYPE: Final = "tls-server-end-point"
 """The binding to a TLS channel that there is (RFC 5929)."""
 
@@ -77,7 +81,7 @@ class LoggedIn(msgspec.Struct, frozen=True, array_like=True, tag="logged-in", gc
     data: bytes
     """For the client, with the success (SCRAM's server signature over a protocol that can carry it); mostly empty."""
     door_pass: bytes
-    """What opens this account's mailbox at `local` for a short while (`process.passes`)."""
+    """What opens this account's mailbox at `local` for a short while (`process.passes`); empty for `VOUCHED`."""
 
 
 class LoginRefused(msgspec.Struct, frozen=True, array_like=True, tag="login-refused", gc=False):

@@ -18,6 +18,7 @@ from paperpath.wire.frame import VERSION, Hello, encode
 from paperpath.wire.logins import (
     LOGINS_FRAME_MOST_BYTES,
     RESPONSE_MOST_BYTES,
+    VOUCHED,
     Abandon,
     Challenge,
     LoggedIn,
@@ -65,6 +66,27 @@ async def test_the_right_password_lets_in(auth: Scene) -> None:
 async def test_all_that_is_wrong_has_one_answer(auth: Scene, name: str, password: str) -> None:
     answer = await auth.plain(name, password)
     assert answer == LoginRefused(answer.ticket, "wrong name or password", temporary=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "account"),
+    [(b"You@Example.test", "you@example.test"), (b"Joe", "joe"), (b"elsewhere@x.test", "elsewhere@x.test")],
+)
+async def test_who_has_been_judged_by_a_proxy_is_let_in_and_into_no_mailbox(
+    auth: Scene, name: bytes, account: str
+) -> None:
+    answer = await auth.begin(VOUCHED, name).answer()
+    assert isinstance(answer, LoggedIn)
+    assert (answer.account, answer.door_pass) == (account, b"")
+    own = (b"joe@example.test", b"joe-*@example.test")
+    assert answer.addresses == (own if account == "joe" else (account.encode(),))
+    assert f"account={account} mechanism=XCLIENT" in auth.lines[-1]
+
+
+@pytest.mark.parametrize("name", [None, b"", b"\xff", b"a\nb", b"x" * 256])
+async def test_what_is_no_name_is_nobodys_whoever_says_it(auth: Scene, name: bytes | None) -> None:
+    answer = await auth.begin(VOUCHED, name).answer()
+    assert answer == LoginRefused(answer.ticket, "not a user name", temporary=False, malformed=True)
 
 
 async def test_application_password_lets_in_and_its_use_is_noted(auth: Scene, prepared: Path) -> None:

@@ -7,10 +7,11 @@ import pytest
 
 from paperpath.process.settings import ReceiveSettings
 from paperpath.receive import proxied
+from paperpath.wire.logins import VOUCHED, LoggedIn, LoginRefused
 from tests.loops import on_both_loops, run
 from tests.tls_client import TlsClient
 from tests.unit.receive.live import EHLO, LOGIN, MAIL, TRUSTING, codes, serving, start_tls, with_tls
-from tests.unit.receive.scene import SETTINGS, Scene
+from tests.unit.receive.scene import SETTINGS, Client, Scene
 
 HERE = ("127.0.0.1/32",)
 HEADER = b"PROXY TCP4 192.0.2.77 192.0.2.1 4242 25\r\n"
@@ -197,3 +198,77 @@ async def test_xclient_is_for_those_listed_only(scene: Scene) -> None:
     client = scene.open("203.0.113.6")
     client.send(b"EHLO c\r\nXCLIENT ADDR=198.51.100.7\r\nMAIL FROM:<a@c>\r\nRCPT TO:<x@foreign.test>\r\n")
     assert client.replies() == ["220", "250", "502 5.5.1", "250 2.1.0", "550 5.7.1"]
+
+
+# LOGIN: the proxy has judged the login itself.
+
+FROM_JOE = b"MAIL FROM:<joe@here.test>\r\n"
+
+
+async def told(scene: Scene, login: bytes, service: str = "submission") -> Client:
+    client = scene.open("203.0.113.5", service)
+    client.send(b"XCLIENT ADDR=192.0.2.77 LOGIN=%b\r\n" % login)
+    await settled()
+    return client
+
+
+async def settled() -> None:
+    """Let `auth` answer, which it does in a later turn."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_who_xclient_says_has_logged_in(scene: Scene) -> None:
+    scene.logins.says = LoggedIn(1, "joe@here.test", (b"joe@here.test",), b"", b"")
+    client = await told(scene, b"Joe@here.test")
+    assert client.replies() == ["220", "220"]
+    client.send(b"EHLO c\r\n")
+    assert b"AUTH" not in client.transport.written and b"FUTURERELEASE" in client.transport.written
+    client.send(b"MAIL FROM:<ann@here.test>\r\n", FROM_JOE, b"RCPT TO:<x@foreign.test>\r\nDATA\r\n")
+    client.send(b"From: joe@here.test\r\n\r\nx\r\n.\r\n")
+    assert client.replies()[-5:] == ["553 5.7.1", "250 2.1.0", "250 2.1.5", "354", "250 2.6.0"]
+    ((mechanism, name, asked),) = scene.logins.asked
+    assert (mechanism, name) == (VOUCHED, b"Joe@here.test")
+    assert (asked["service"], asked["peer"]) == ("submission", "192.0.2.77")
+    (taken,) = scene.queue.taken
+    assert taken.origin == "submission 192.0.2.77 joe@here.test" and b" with ESMTPA " in taken.trace
+    assert ("allow", "account joe@here.test", 1) in [heard[:3] for heard in scene.guard.heard]
+    client.leave()
+    assert (client.closed_line["peer"], client.closed_line["account"]) == ("192.0.2.77", "joe@here.test")
+
+
+async def test_a_login_ends_with_the_next_xclient(scene: Scene) -> None:
+    scene.logins.says = LoggedIn(1, "joe@here.test", (b"joe@here.test",), b"", b"")
+    for after in (b"XCLIENT LOGIN=[UNAVAILABLE]\r\n", b"XCLIENT NAME=x.example\r\n"):
+        client = await told(scene, b"joe")
+        client.send(after, FROM_JOE)
+        assert client.replies() == ["220", "220", "220", "530 5.7.0"]
+        client.leave()
+
+
+async def test_a_login_that_cannot_be_looked_at_ends_the_session(scene: Scene) -> None:
+    for says in (LoginRefused(1, "away", temporary=True), LoginRefused(1, "no name", temporary=False, malformed=True)):
+        scene.logins.says = says
+        client = await told(scene, b"joe")
+        assert client.replies() == ["220", "421 4.7.0"]
+        assert client.transport.closed
+        client.leave()
+    assert not [heard for heard in scene.guard.heard if heard[0] == "192.0.2.77"], "it is not the client's fault"
+
+
+async def test_a_proxy_that_goes_away_while_auth_is_asked(scene: Scene) -> None:
+    scene.logins.silent = True
+    client = await told(scene, b"joe")
+    client.leave()
+    assert scene.logins.abandoned == 1
+
+
+async def test_login_means_something_only_where_clients_log_in(scene: Scene) -> None:
+    client = await told(scene, b"joe", "smtp")
+    client.send(b"EHLO c\r\n")
+    assert b"XCLIENT NAME ADDR PORT PROTO HELO\r\n" in client.transport.written
+    assert client.replies() == ["220", "501 5.5.4", "250"]
+    stranger = scene.open("203.0.113.6", "submission")
+    stranger.send(b"XCLIENT LOGIN=joe\r\n")
+    assert stranger.replies() == ["220", "502 5.5.1"]
+    assert not scene.logins.asked
