@@ -3,8 +3,6 @@
 The machine says what comes next; `LoggingIn` and `Fetching` answer its questions; this has the connection.
 """
 
-import asyncio
-from collections import deque
 from typing import Any
 
 from paperpath.base.text import describe
@@ -13,11 +11,11 @@ from paperpath.pop3.login import LoggingIn, Peer
 from paperpath.pop3.mailboxes import Box
 from paperpath.pop3.service import Service
 from paperpath.pop3.sessions import STOPPING, Sessions
-from paperpath.process.upgrade import Upgrade
+from paperpath.process.conversation import Conversation
+from paperpath.process.paced import Against
 from paperpath.protocol.pop3 import (
     Closing,
     ContentWanted,
-    Event,
     LoginAbandoned,
     LoginGiven,
     PageWanted,
@@ -27,7 +25,7 @@ from paperpath.protocol.pop3 import (
     TlsWanted,
     UpdateWanted,
 )
-from paperpath.system.tls import TlsDetails, details, server_end_point
+from paperpath.system.tls import server_end_point
 from paperpath.telemetry.events import MailboxClosed, MailboxTrouble, ProcessBroken
 from paperpath.wire.guard import Offence
 from paperpath.wire.tls import TLS_FROM_THE_START
@@ -42,54 +40,40 @@ _TOO_MANY = "[SYS/TEMP] Too many sessions; try again later"
 _TOO_OFTEN = "[SYS/TEMP] Too many connections; try again later"
 
 
-class Session(asyncio.Protocol):
+class Session(Conversation):
     """One connection from its greeting to its end."""
 
     __slots__ = (
         "_binding",
         "_bytes_out",
-        "_choked",
-        "_events",
         "_fetching",
-        "_handling",
-        "_input_ended",
-        "_is_over",
         "_login",
         "_machine",
-        "_paused",
         "_peer",
         "_reason",
         "_service",
         "_service_name",
-        "_sessions",
         "_started",
         "_timestamp",
-        "_tls",
-        "_transport",
-        "_upgrade",
         "last_step",
-        "result",
     )
 
+    _sessions: Sessions
+
     def __init__(self, service: Service, name: str, sessions: Sessions) -> None:
+        super().__init__()
         self._service, self._service_name, self._sessions = service, name, sessions
-        self._events: deque[Event] = deque()
-        self._handling = self._paused = self._choked = self._input_ended = False
-        self._is_over = False
         self._bytes_out = 0
         self._timestamp = service.timestamp()
-        self._upgrade: Upgrade | None = None
-        self._tls: TlsDetails | None = None
         self._binding = b""
         self._fetching: Fetching | None = None
         self._reason: str | None = None
-        self.result = "closed"
 
     # The connection
 
     def connection_made(self, transport: Any) -> None:
         """Greet, unless the client is not welcome."""
-        self._transport: asyncio.Transport = transport
+        self._transport = transport
         self._started = self.last_step = self._sessions.time()
         address = transport.get_extra_info("peername")
         self._peer = address[0] if isinstance(address, tuple) else "local"
@@ -108,7 +92,7 @@ class Session(asyncio.Protocol):
         elif excess is not None:
             self._turn_away(_TOO_MANY, network, excess)
         elif self._service_name in TLS_FROM_THE_START:
-            self._secure(early=b"")
+            self._go_over_to_tls(early=b"")
         else:
             self.flush()
 
@@ -118,42 +102,27 @@ class Session(asyncio.Protocol):
             self._upgrade.data_received(data)
             return
         machine = self._machine
-        self.go_on(machine.receive(data))
-        if machine.question is not None and machine.buffered_bytes > _BUFFERED_MOST_BYTES:
-            self._paused = True
-            self._transport.pause_reading()
+        self._handle_all(machine.receive(data))
+        if machine.question is not None:
+            if machine.buffered_bytes > _BUFFERED_MOST_BYTES:
+                self._stop_reading(Against.BEHIND)
+        elif self._sessions.is_to_end(self):
+            self._stop()
 
     def pause_writing(self) -> None:
         """The client does not read: read nothing more from it until it does."""
-        self._choked = True
-        self._transport.pause_reading()
+        super().pause_writing()
         if self._fetching is not None:
             self._fetching.choke()
 
     def resume_writing(self) -> None:
         """The client reads again."""
-        self._choked = False
         self.last_step = self._sessions.time()
-        if not self._paused and self._upgrade is None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        super().resume_writing()
         if self._fetching is not None:
             self._fetching.unchoke()
 
-    def eof_received(self) -> bool:
-        """The client will send nothing more; True keeps the connection until what it asked is answered.
-
-        TLS cannot be half open.
-        """
-        self._input_ended = True
-        return self._machine.question is not None and self._tls is None
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Let go of everything, and write the session's one line."""
-        if self._is_over:  # a handshake that failed said so already
-            return
-        self._is_over = True
-        if self._upgrade is not None:
-            self._upgrade.cancel()
+    def _ended(self, error: Exception | None) -> None:
         self._sessions.discard(self)
         self._login.abandon()
         if self._fetching is not None:
@@ -172,7 +141,7 @@ class Session(asyncio.Protocol):
                 duration_s=self._sessions.time() - self._started,
                 result=self.result if self._upgrade is None else "tls-failed",
                 reason=(self._reason or self._login.reason or None) if error is None else str(error),
-                tls=None if self._tls is None else f"{self._tls} {self._tls.bits}",
+                tls=None if self.tls is None else f"{self.tls} {self.tls.bits}",
             )
         )
 
@@ -180,9 +149,18 @@ class Session(asyncio.Protocol):
         """When it is ended if it does not get on; ``strained``: sessions run short."""
         if not self._machine.is_open:
             return self._started + (self._service.settings.strained_timeout_s if strained else LOGIN_WITHIN_S)
-        if self._machine.question is not None and not self._choked:
+        if self._machine.question is not None and not self._is_choked:
             return float("inf")  # it is our turn, and that has limits of its own
         return self.last_step + self._service.settings.timeout_s
+
+    @property
+    def _is_choked(self) -> bool:
+        return bool(self._against & Against.CHOKED)
+
+    @property
+    def waits_for_us(self) -> bool:
+        """Whether it is our turn to say something."""
+        return self._machine.question is not None
 
     @property
     def is_idle(self) -> bool:
@@ -192,16 +170,13 @@ class Session(asyncio.Protocol):
     def end(self, text: str, reason: str) -> None:
         """End it with these last words; the mailbox stays as it is."""
         self.result = reason
-        if self._upgrade is not None:  # nothing can be said within a handshake
-            upgrade, self._upgrade = self._upgrade, None
-            upgrade.cancel()
-            self.connection_lost(None)
+        if self._breaks_off_handshake():
             return
         within_message = isinstance(self._machine.question, ContentWanted)
         self._login.abandon()
         if self._fetching is not None:
             self._fetching.close()
-        if self._choked or within_message:  # it would not read this, or take it for the message's
+        if self._is_choked or within_message:  # it would not read this, or take it for the message's
             self._transport.abort()
         self.go_on(self._machine.abort(text, reason))
 
@@ -218,51 +193,23 @@ class Session(asyncio.Protocol):
 
     @property
     def _is_protected(self) -> bool:
-        return self._service.is_protected(self._peer, tls=self._tls is not None)
+        return self._service.is_protected(self._peer, tls=self.tls is not None)
 
     def _config(self) -> Pop3Config:
         return self._service.config(
-            self._timestamp, protected=self._is_protected, tls=self._tls is not None, bound=bool(self._binding)
+            self._timestamp, protected=self._is_protected, tls=self.tls is not None, bound=bool(self._binding)
         )
 
-    def _secure(self, early: bytes | None = None) -> None:
+    def _go_over_to_tls(self, early: bytes | None = None) -> None:
         assert self._service.tls is not None, "TLS was not offered"
-        self._upgrade = Upgrade(self, self._service.tls.context, self._secured, self._tls_failed)
-        self._upgrade.begin(self._transport, early)
+        self._secure(self._service.tls.context, early)
 
-    def _secured(self, transport: asyncio.Transport, data: bytes) -> None:
-        self._transport, self._upgrade = transport, None
-        self._choked = False  # the new transport has a buffer of its own
-        self._tls = details(transport)
-        self._binding = server_end_point(transport) if self._service.binds else b""
+    def _started_over(self) -> None:
+        self._binding = server_end_point(self._transport) if self._service.binds else b""
         self.last_step = self._sessions.time()
         self.go_on(self._machine.secured(self._config()))
-        if data:
-            self.data_received(data)
-
-    def _tls_failed(self, reason: str) -> None:
-        self.connection_lost(ConnectionError(reason))
 
     # Events
-
-    def go_on(self, events: list[Event]) -> None:
-        """Handle events, in order; those that handling one brings come last."""
-        waiting = self._events
-        waiting.extend(events)
-        if self._handling:
-            return
-        self._handling = True
-        try:
-            while waiting:
-                event = waiting.popleft()
-                self._handle(event)
-        except Exception as error:  # a defect of ours ends this session, and nothing else
-            self._broken(error)
-        finally:
-            self._handling = False
-        self.flush()
-        if self._machine.question is None:
-            self._go_on_reading()
 
     def flush(self) -> None:
         """Write what the machine has said."""
@@ -283,41 +230,41 @@ class Session(asyncio.Protocol):
         self.trouble(reason)
         self.end(LATER, "error")
 
-    def _handle(self, event: Event) -> None:
-        match event:
-            case LoginGiven():
-                self._login.begin(event, Peer(self._service_name, self._peer, self._is_protected, self._binding))
-            case ResponseGiven():
-                self._login.respond(event)
-            case LoginAbandoned():
-                self._login.abandon()
-            case Closing(reason):
-                self._closing(reason)
-            case PageWanted() | ContentWanted() | UpdateWanted():
-                self._fetch(event)
-            case TlsWanted():
-                self.flush()
-                self._secure()
+    def _login_given(self, event: LoginGiven) -> None:
+        self._login.begin(event, Peer(self._service_name, self._peer, self._is_protected, self._binding))
 
-    def _fetch(self, event: PageWanted | ContentWanted | UpdateWanted) -> None:
-        fetching = self._fetching
-        assert fetching is not None, "a question about a mailbox that is not open"
-        match event:
-            case PageWanted():
-                fetching.page(event)
-            case ContentWanted():
-                fetching.content(event)
-            case UpdateWanted():
-                fetching.update(event)
+    def _response_given(self, event: ResponseGiven) -> None:
+        self._login.respond(event)
+
+    def _login_abandoned(self, _event: LoginAbandoned) -> None:
+        self._login.abandon()
+
+    def _tls_wanted(self, _event: TlsWanted) -> None:
+        self.flush()
+        self._go_over_to_tls()
+
+    def _page(self, event: PageWanted) -> None:
+        self._fetched().page(event)
+
+    def _content(self, event: ContentWanted) -> None:
+        self._fetched().content(event)
+
+    def _update(self, event: UpdateWanted) -> None:
+        self._fetched().update(event)
+
+    def _fetched(self) -> Fetching:
+        assert self._fetching is not None, "a question about a mailbox that is not open"
+        return self._fetching
 
     def _opened(self, box: Box) -> None:
         self._fetching = Fetching(self, self._machine, box)
-        if self._choked:
+        if self._is_choked:
             self._fetching.choke()
         self._reason = None
         self.go_on(self._machine.opened(box.opened.messages, box.opened.octets))
 
-    def _closing(self, reason: str) -> None:
+    def _closing(self, event: Closing) -> None:
+        reason = event.reason
         if self.result == "closed":
             self.result = reason
         if reason == "too many errors":
@@ -327,20 +274,19 @@ class Session(asyncio.Protocol):
 
     def _broken(self, error: Exception) -> None:
         self._service.log.emit(ProcessBroken(where="session", error=describe(error)))
-        self._events.clear()
-        self.result = "error"
         self._machine.abort(LATER, "error")
-        self.flush()
-        self._transport.close()
 
-    def _go_on_reading(self) -> None:
-        if self._transport.is_closing():
-            return
-        if self._input_ended:
-            self._transport.close()
-        elif self._sessions.is_to_end(self):
-            self.end(STOPPING, "stopping")
-        elif self._paused:
-            self._paused = False
-            if not self._choked:
-                self._transport.resume_reading()
+    def _stop(self) -> None:
+        self.end(STOPPING, "stopping")
+
+
+Session._handlers = {
+    LoginGiven: Session._login_given,
+    ResponseGiven: Session._response_given,
+    LoginAbandoned: Session._login_abandoned,
+    TlsWanted: Session._tls_wanted,
+    PageWanted: Session._page,
+    ContentWanted: Session._content,
+    UpdateWanted: Session._update,
+    Closing: Session._closing,
+}

@@ -3,19 +3,16 @@
 What the client asks within a transaction, and whether it may, is `receive.session`.
 """
 
-import asyncio
-from collections import deque
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from paperpath.base.reply import Reply
 from paperpath.base.text import describe, show
-from paperpath.process.upgrade import Upgrade
+from paperpath.process.conversation import Conversation
+from paperpath.process.paced import Against
 from paperpath.protocol.smtp_refusals import OTHER_PROTOCOL, R220_READY
 from paperpath.protocol.smtp_server import (
     ClientTold,
     Closing,
-    Event,
     Refusal,
     ServerSession,
     State,
@@ -24,12 +21,10 @@ from paperpath.protocol.smtp_server import (
 from paperpath.receive import replies
 from paperpath.receive.arrival import Arrival, arrive, arrive_as
 from paperpath.receive.logins import LOGIN_SERVICES, ClientLogin, is_here
-from paperpath.receive.paced import Against, Paced
 from paperpath.receive.recipients import Recipients
 from paperpath.receive.service import Kind, Service
 from paperpath.receive.sessions import Sessions
 from paperpath.receive.tls import describe_tls
-from paperpath.system.tls import TlsDetails, details
 from paperpath.telemetry.events import MessageRefused, ProcessBroken, SessionClosed
 from paperpath.wire.guard import Offence
 from paperpath.wire.tls import TLS_FROM_THE_START
@@ -44,14 +39,10 @@ _IDLE = (State.IDLE, State.SECURING)
 _TOO_MANY = {"too many errors", "too many commands"}
 
 
-class Connection(Paced):
-    """One connection from its greeting to its end; events of the machine go to ``_handlers``."""
+class Connection(Conversation):
+    """One connection from its greeting to its end."""
 
     __slots__ = (
-        "_events",
-        "_handling",
-        "_input_ended",
-        "_is_over",
         "_judge",
         "_limits",
         "_login",
@@ -64,33 +55,22 @@ class Connection(Paced):
         "_relays_from_there",
         "_service",
         "_service_name",
-        "_sessions",
         "_started",
-        "_upgrade",
         "_xclient",
         "last_input",
         "relay",
-        "result",
         "standing",
-        "tls",
     )
 
-    _handlers: ClassVar[Mapping[type[Event], Any]]
-    """What is done about each event: functions of the class that has them."""
+    _sessions: Sessions
 
     def __init__(self, service: Service, name: str, sessions: Sessions) -> None:
         super().__init__()
         self._service, self._service_name, self._sessions = service, name, sessions
         self._limits = service.settings.limits
-        self._events: deque[Event] = deque()
-        self._handling = self._input_ended = self._is_over = False
         self._messages = self._recipients = 0
         self._progress_at = self._limits.progress_bytes
         self._peer_name: str | None = None
-        self._upgrade: Upgrade | None = None
-        self.tls: TlsDetails | None = None
-        """What the handshake agreed on; None in clear."""
-        self.result = "closed"
 
     def _login_said(self, said: Reply, reason: str) -> None:
         """`auth` has answered."""
@@ -111,11 +91,11 @@ class Connection(Paced):
         if arrival.refusal is not None:
             self._turn_away(arrival.refusal)
         elif self._service_name in TLS_FROM_THE_START:
-            self._secure(early=b"")
+            self._go_over_to_tls(early=b"")
         elif self.standing.is_stranger and self._limits.greeting_delay_s and not self._login.is_due:
             self._await_greeting(self._limits.greeting_delay_s)
         else:
-            self._flush()
+            self.flush()
 
     def _now_from(self, arrival: Arrival) -> None:
         """The client is who came there: what was known of another one counts no more."""
@@ -154,7 +134,7 @@ class Connection(Paced):
         if self._awaits_greeting:
             self._spoke_early(data)
             return
-        self._go_on(machine.receive(data))
+        self._handle_all(machine.receive(data))
         if machine.bytes_in >= self._progress_at:
             self._progress_at = machine.bytes_in + self._limits.progress_bytes
             self.last_input = self._sessions.time()
@@ -162,24 +142,9 @@ class Connection(Paced):
             if machine.buffered_bytes > _BUFFERED_MOST_BYTES:
                 self._stop_reading(Against.BEHIND)
         elif self._sessions.is_to_end(self):
-            self.end(replies.STOPPING, "stopping")
+            self._stop()
 
-    def eof_received(self) -> bool:
-        """The client will send nothing more; True keeps the connection until what it asked is answered.
-
-        TLS cannot be half open.
-        """
-        self._input_ended = True
-        return self._machine.question is not None and self.tls is None
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Write the session's one line."""
-        if self._is_over:  # a handshake that failed said so already
-            return
-        self._is_over = True
-        if self._upgrade is not None:
-            self._upgrade.cancel()
-        self._forget_timer()
+    def _ended(self, error: Exception | None) -> None:
         self._sessions.discard(self)
         self._login.end()
         machine = self._machine
@@ -233,31 +198,23 @@ class Connection(Paced):
         if last is replies.TOO_SLOW:
             self.standing.offended(Offence.TOO_SLOW, f"{self._machine.bytes_in} bytes in all")
         self._forget_timer()
-        if self._upgrade is not None:  # nothing can be said within a handshake
-            upgrade, self._upgrade = self._upgrade, None
-            upgrade.cancel()
-            self.connection_lost(None)
+        if self._breaks_off_handshake():
             return
-        self._go_on(self._machine.abort(last))
+        self._handle_all(self._machine.abort(last))
         if self._against & Against.CHOKED:  # it would not read this either, and hold the connection open with that
             self._transport.abort()
 
     # TLS, and whoever it came through
 
-    def _secure(self, early: bytes | None = None) -> None:
+    def _go_over_to_tls(self, early: bytes | None = None) -> None:
         assert self._service.tls is not None
-        self._upgrade = Upgrade(self, self._service.tls.context, self._secured, self._tls_failed)
-        self._stop_reading(Against.SECURING)
-        self._upgrade.begin(self._transport, early)
+        self._secure(self._service.tls.context, early)
 
     def _tls_begins(self, _event: TlsBegins) -> None:
-        self._flush()
-        self._secure()
+        self.flush()
+        self._go_over_to_tls()
 
-    def _secured(self, transport: asyncio.Transport, data: bytes) -> None:
-        self._transport, self._upgrade = transport, None
-        self._against = Against(0)  # the new transport has a buffer of its own
-        self.tls = details(transport)
+    def _started_over(self) -> None:
         self._login.forget()  # RFC 3207 4.2: what was said in clear counts no more
         self.relay = self._relays_from_there
         if self._service.may_relay_by(self.tls):
@@ -265,12 +222,7 @@ class Connection(Paced):
             self.standing.proved()
         self._machine.start_over(self._service.config(self._kind()), secure=True)
         self.last_input = self._sessions.time()
-        self._flush()
-        if data:
-            self.data_received(data)
-
-    def _tls_failed(self, reason: str) -> None:
-        self.connection_lost(ConnectionError(reason))
+        self.flush()
 
     def _client_told(self, event: ClientTold) -> None:
         """Whoever it came through says who the client is: from here on that one counts (Postfix's XCLIENT)."""
@@ -293,27 +245,12 @@ class Connection(Paced):
 
     # Events
 
-    def _go_on(self, events: list[Event]) -> None:
-        """Handle events, in order; those that handling one brings come last."""
-        waiting, handlers = self._events, self._handlers
-        waiting.extend(events)
-        self._handling = True
-        try:
-            while waiting:
-                event = waiting.popleft()
-                handlers[type(event)](self, event)
-        except Exception as error:  # a defect of ours ends this session, and nothing else
-            self._service.log.emit(ProcessBroken(where="session", error=describe(error)))
-            self.result = "error"
-            waiting.clear()
-            self._machine.abort(replies.INTERNAL)
-            self._flush()
-            self._transport.close()
-        finally:
-            self._handling = False
-        self._flush()
+    def _broken(self, error: Exception) -> None:
+        self._service.log.emit(ProcessBroken(where="session", error=describe(error)))
+        self._machine.abort(replies.INTERNAL)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what the machine has said, and let a stranger wait that was refused too much."""
         output = self._machine.take_output()
         if output:
             self.last_input = self._sessions.time()
@@ -323,7 +260,7 @@ class Connection(Paced):
                     self._punish(self._machine.refused, self._limits.error_delay_s)
 
     def _greet(self) -> None:
-        self._flush()
+        self.flush()
 
     def _spoke_early(self, data: bytes) -> None:
         self._machine.take_output()  # the greeting that it did not wait for
@@ -334,22 +271,13 @@ class Connection(Paced):
 
     def _answer(self, given: Reply) -> None:
         events = self._machine.answer(given)
-        if self._handling:
+        if self._handling:  # as in `go_on`, without the call: this is most of the answers
             self._events.extend(events)
         else:
-            self._go_on(events)
-            self._go_on_reading()
+            self._go_on_later(events)
 
-    def _go_on_reading(self) -> None:
-        """After an answer that had to be waited for: do what waited with the client."""
-        if self._machine.question is not None or self._transport.is_closing():
-            return
-        if self._input_ended:
-            self._transport.close()
-        elif self._sessions.is_to_end(self):
-            self.end(replies.STOPPING, "stopping")
-        else:
-            self._read_again(Against.BEHIND)
+    def _stop(self) -> None:
+        self.end(replies.STOPPING, "stopping")
 
     def _refuse(self, given: Reply, recipient: bytes | None, reason: str) -> None:
         self._log_refusal(given, recipient, reason)
@@ -379,5 +307,5 @@ class Connection(Paced):
             self.result = event.reason
         if event.reason in _TOO_MANY:
             self.standing.offended(Offence.TOO_MANY_ERRORS, event.reason)
-        self._flush()
+        self.flush()
         self._transport.close()

@@ -4,18 +4,18 @@ Who may send where is what it is in SMTP; only the words differ.  A package is a
 common is durable: those that were refused before get their own answers, all others the queue's.
 """
 
-from collections import deque
 from typing import Any
 
 from paperpath.base.limits import ADDRESS_MOST_BYTES, ENVELOPE_MOST_BYTES
 from paperpath.base.reply import Reply
 from paperpath.base.text import describe, show
 from paperpath.message.trace import received_line
-from paperpath.protocol.qmtp import Event, Malformed, Package, QmtpServer
+from paperpath.process.conversation import Conversation
+from paperpath.process.paced import Against
+from paperpath.protocol.qmtp import Malformed, Package, QmtpServer
 from paperpath.receive import replies, words
 from paperpath.receive.arrival import arrive
 from paperpath.receive.content import Content
-from paperpath.receive.paced import Against, Paced
 from paperpath.receive.recipients import Recipients, Verdict
 from paperpath.receive.service import Service
 from paperpath.receive.sessions import Sessions
@@ -38,14 +38,11 @@ _TOO_MANY = Verdict(replies.TOO_MANY_MESSAGES, "as many as [limits] allows")
 _GUESSING = Verdict(replies.TOO_MANY_UNKNOWN, "too many recipients that do not exist")
 
 
-class QmtpSession(Paced):
+class QmtpSession(Conversation):
     """One connection."""
 
     __slots__ = (
         "_content",
-        "_events",
-        "_handling",
-        "_input_ended",
         "_is_looking",
         "_judge",
         "_machine",
@@ -56,24 +53,22 @@ class QmtpSession(Paced):
         "_refused",
         "_relay",
         "_service",
-        "_sessions",
         "_standing",
         "_started",
         "_verdicts",
         "last_input",
-        "result",
     )  # fmt: skip
+
+    _sessions: Sessions
 
     def __init__(self, service: Service, sessions: Sessions) -> None:
         super().__init__()
         self._service, self._sessions = service, sessions
         self._content: Content | None = None
-        self._events: deque[Event] = deque()
         self._verdicts: list[Verdict] = []
-        self._handling = self._is_looking = self._input_ended = False
+        self._is_looking = False
         self._messages = self._recipients = self._refused = 0
         self._progress_at = service.settings.limits.progress_bytes
-        self.result = "closed"
 
     # The connection
 
@@ -98,21 +93,17 @@ class QmtpSession(Paced):
     def data_received(self, data: bytes) -> None:
         """Feed the machine."""
         machine = self._machine
-        self._go_on(machine.receive(data))
+        self._handle_all(machine.receive(data))
         if machine.bytes_in >= self._progress_at:
             self._progress_at = machine.bytes_in + self._service.settings.limits.progress_bytes
             self.last_input = self._sessions.time()
-        if machine.package is not None and machine.buffered_bytes > _BUFFERED_MOST_BYTES:
-            self._stop_reading(Against.BEHIND)
+        if machine.package is not None:
+            if machine.buffered_bytes > _BUFFERED_MOST_BYTES:
+                self._stop_reading(Against.BEHIND)
+        elif self._sessions.is_to_end(self):
+            self._stop()
 
-    def eof_received(self) -> bool:
-        """The client will send nothing more; True keeps the connection until what it sent is answered."""
-        self._input_ended = True
-        return self.waits_for_us
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Write the session's one line."""
-        self._forget_timer()
+    def _ended(self, error: Exception | None) -> None:
         self._sessions.discard(self)
         self._forget()
         self._machine.close()
@@ -160,48 +151,29 @@ class QmtpSession(Paced):
         self.result = result
         self._events.clear()
         self._machine.close()
-        self._flush()
+        self.flush()
         self._transport.close()
         if self._against & Against.CHOKED:  # it reads nothing any more, and would hold the connection open with that
             self._transport.abort()
 
     # Events
 
-    def _go_on(self, events: list[Event]) -> None:
-        """Handle events, in order; those that handling one brings come last."""
-        waiting = self._events
-        waiting.extend(events)
-        if self._handling:
-            return
-        self._handling = True
-        try:
-            while waiting:
-                self._handle(waiting.popleft())
-        except Exception as error:  # a defect of ours ends this session, and nothing else
-            self._service.log.emit(ProcessBroken(where="session", error=describe(error)))
-            waiting.clear()
-            self.end(replies.INTERNAL, "error")
-        finally:
-            self._handling = False
-        self._flush()
-        self._after_answers()
+    def _broken(self, error: Exception) -> None:
+        self._service.log.emit(ProcessBroken(where="session", error=describe(error)))
+        self._machine.close()
 
-    def _handle(self, event: Event) -> None:
-        if isinstance(event, bytes):
-            if self._content is None:
-                self._content = Content(self._service)
-            self._content.add(event)
-        elif isinstance(event, Package):
-            self._begin(event)
-        else:
-            self._hang_up(event)
+    def _content_part(self, part: bytes) -> None:
+        if self._content is None:
+            self._content = Content(self._service)
+        self._content.add(part)
 
     def _hang_up(self, event: Malformed) -> None:
         self._log_refusal(Verdict(words.NOT_UNDERSTOOD, event.reason), None)
         self._standing.offended(Offence.OTHER_PROTOCOL, event.reason)
         self.end(words.NOT_UNDERSTOOD, event.reason)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what the machine has said, and let a stranger wait that was refused too much."""
         output = self._machine.take_output()
         if output:
             self.last_input = self._sessions.time()
@@ -210,14 +182,8 @@ class QmtpSession(Paced):
                 if self._standing.is_stranger:
                     self._punish(self._refused, self._service.settings.limits.error_delay_s)
 
-    def _after_answers(self) -> None:
-        """Do what waited while a package was looked at."""
-        if self._machine.package is not None or self._transport.is_closing():
-            return
-        if self._input_ended or self._sessions.is_to_end(self):
-            self.end(replies.STOPPING, "closed" if self._input_ended else "stopping")
-        else:
-            self._read_again(Against.BEHIND)
+    def _stop(self) -> None:
+        self.end(replies.STOPPING, "stopping")
 
     # A package
 
@@ -327,7 +293,7 @@ class QmtpSession(Paced):
 
     def _answer(self, fate: Accepted | Verdict) -> None:
         self._forget()
-        self._go_on(self._machine.answer(self._answers(fate)))
+        self.go_on(self._machine.answer(self._answers(fate)))
 
     def _answers(self, fate: Accepted | Verdict) -> list[bytes]:
         """Return the answer for each recipient: what was said of it already, else what became of the message."""
@@ -355,6 +321,13 @@ class QmtpSession(Paced):
                 reason=verdict.reason,
             )
         )
+
+
+QmtpSession._handlers = {
+    bytes: QmtpSession._content_part,
+    Package: QmtpSession._begin,
+    Malformed: QmtpSession._hang_up,
+}
 
 
 def _is_address(address: bytes | None) -> bool:

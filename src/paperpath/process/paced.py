@@ -6,22 +6,22 @@ something else.
 """
 
 import asyncio
-from enum import IntFlag
+from typing import Final
 
 REFUSALS_FREE = 3
 """Refusals after which each further one of a stranger costs a while: an honest client may have an old list."""
 
 
-class Against(IntFlag):
-    """What stands against reading."""
+class Against:
+    """What stands against reading, a bit each; plain numbers, since this is asked at every answer."""
 
-    BEHIND = 1
+    BEHIND: Final = 1
     """Input waits behind an open question."""
-    CHOKED = 2
+    CHOKED: Final = 2
     """The client does not read what it is told."""
-    PUNISHED = 4
+    PUNISHED: Final = 4
     """It was refused too much."""
-    SECURING = 8
+    SECURING: Final = 8
     """What comes belongs to the handshake, which reads for itself."""
 
 
@@ -35,7 +35,7 @@ class Paced(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._awaits_greeting = False
-        self._against = Against(0)
+        self._against = 0
         self._timer: asyncio.TimerHandle | None = None
         self._tolerated = REFUSALS_FREE
 
@@ -60,12 +60,12 @@ class Paced(asyncio.Protocol):
         self._forget_timer()
         self._greet()
 
-    def _stop_reading(self, why: Against) -> None:
+    def _stop_reading(self, why: int) -> None:
         if not self._against:
             self._transport.pause_reading()
         self._against |= why
 
-    def _read_again(self, why: Against) -> None:
+    def _read_again(self, why: int) -> None:
         if not self._against & why:
             return
         self._against &= ~why
