@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scramp import ScramClient  # type: ignore[import-untyped]
 
 from tests.interop.private_host import private_host
 from tests.interop.submission import submission
@@ -207,6 +208,13 @@ protocols =
 log_path = {folder}/log
 ssl = no
 auth_username_format = %Lu
+auth_mechanisms = {mechanisms}
+auth_failure_delay = 0
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
 passdb {{
   driver = passwd-file
   args = {folder}/passdb
@@ -220,9 +228,9 @@ service auth {{
 
 
 @contextmanager
-def dovecot(folder: Path, passwords: str) -> Iterator[None]:
+def dovecot(folder: Path, passwords: str, mechanisms: str = "plain") -> Iterator[None]:
     program = require_peer("dovecot")
-    (folder / "conf").write_text(DOVECOT.format(folder=folder))
+    (folder / "conf").write_text(DOVECOT.format(folder=folder, mechanisms=mechanisms))
     (folder / "passdb").write_text(passwords)
     os.chmod(folder, 0o755)
     os.chmod(folder / "passdb", 0o644)
@@ -255,6 +263,71 @@ def test_dovecot() -> None:
             assert login(port, "ANN@example.test", "secret") == 235
             assert {line["account"] for line in service.events("login.succeeded")} == {"ann@example.test"}
             assert login(port, "ann@example.test", "wrong") == 535
+
+
+def scram(port: int, name: str, password: str, *, cancelled: bool = False) -> int:
+    """Log in with SCRAM-SHA-256, checking what the server proves; return the code of the last reply."""
+    talk = ScramClient(["SCRAM-SHA-256"], name, password)
+    with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE_S) as client:
+        client.ehlo()
+        code, said = client.docmd("AUTH", f"SCRAM-SHA-256 {encoded(talk.get_client_first())}")
+        if code == 334 and not cancelled:
+            talk.set_server_first(base64.b64decode(said).decode())
+            code, said = client.docmd(encoded(talk.get_client_final()))
+        if code == 334 and not cancelled:
+            talk.set_server_final(base64.b64decode(said).decode())
+            code, said = client.docmd("")
+        return client.docmd("*")[0] if cancelled else code
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.root
+def test_dovecot_runs_scram_for_its_users() -> None:
+    require_root()
+    port = free_port()
+    settings = {"backends": ["accounts", "dovecot"], "dovecot_mechanisms": ["SCRAM-SHA-256"], "timeout": 30}
+    kept = subprocess.run(
+        [require_peer("doveadm"), "pw", "-s", "SCRAM-SHA-256", "-p", "second"], capture_output=True, text=True
+    )
+    passwords = f"ann@example.test:{{PLAIN}}secret\nbob@example.test:{kept.stdout}"
+    with running_service(start=False) as service:
+        folder = service.folder / "dovecot"
+        folder.mkdir()
+        service.folder.chmod(0o755)  # Dovecot's processes have users of their own
+        listen(service, port, settings | {"dovecot": str(folder / "auth-client")})
+        service.run("account", "password", ACCOUNT, "--password", "own")
+        service.start()
+        assert scram(port, "ann@example.test", "secret") == 454  # it is not there yet
+        with dovecot(folder, passwords, "plain scram-sha-256"):
+            for name, password, code in (
+                ("ann@example.test", "secret", 235),
+                ("BOB@example.test", "second", 235),
+                ("bob@example.test", "secret", 535),
+                ("nobody@example.test", "secret", 535),
+                (ACCOUNT, "own", 235),
+                (ACCOUNT, "secret", 535),
+            ):
+                assert scram(port, name, password) == code, name
+            assert scram(port, "ann@example.test", "secret", cancelled=True) == 501
+            assert login(port, "bob@example.test", "second") == 235, "Dovecot has not hung up"
+        seen = [(line["account"], line["mechanism"]) for line in service.events("login.succeeded")]
+        assert seen == [
+            ("ann@example.test", "SCRAM-SHA-256"),
+            ("bob@example.test", "SCRAM-SHA-256"),
+            (ACCOUNT, "SCRAM-SHA-256"),
+            ("bob@example.test", "PLAIN"),
+        ]
+        assert {line["user"] for line in service.events("login.failed")} >= {"bob@example.test", "nobody@example.test"}
+        other = service.folder / "other"
+        other.mkdir()
+        service.configure({"auth": settings | {"dovecot": str(other / "auth-client")}})
+        service.reload()
+        with dovecot(other, passwords):
+            assert scram(port, "ann@example.test", "secret") == 454
+            assert "does not offer" in service.events("login.failed")[-1]["reason"]
 
 
 def test_who_is_known_to_one_backend_is_let_in_though_another_cannot_tell() -> None:

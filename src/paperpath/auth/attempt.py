@@ -5,7 +5,7 @@ import functools
 from collections.abc import Awaitable, Callable
 
 from paperpath.auth.judge import Judge
-from paperpath.auth.verdict import Client, Identity, Unknown, Verdict
+from paperpath.auth.verdict import Client, Conversation, Identity, Unknown, Verdict
 from paperpath.protocol import sasl
 from paperpath.protocol.sasl import (
     CheckPassword,
@@ -71,18 +71,34 @@ class Exchange:
         """Who the last question was answered with: not always who the client said it is."""
         self.name = ""
         """Whom the client said it is, for the log."""
+        self._said = b""
+        self._elsewhere: Conversation | None = None
+        """Who runs the mechanism from here on."""
 
     async def start(self, initial: bytes | None) -> Say | End:
         """Begin."""
+        self._said = initial or b""
         return await self._go_on(self._mechanism.start(initial))
 
     async def respond(self, response: bytes) -> Say | End:
         """Go on with what the client says to the last challenge."""
+        if self._elsewhere is not None:
+            return _end_of(await self._elsewhere.respond(response))
+        self._said = response
         return await self._go_on(self._mechanism.respond(response))
+
+    def abandon(self) -> None:
+        """The client is gone."""
+        if self._elsewhere is not None:
+            self._elsewhere.cancel()
 
     async def _go_on(self, step: Step) -> Say | End:
         while not isinstance(step, Say | Failed | Proven):
             self.name = step.name or self.name
+            if isinstance(step, FindKeys):
+                self._elsewhere = self._judge.scram_elsewhere(step.name, self._client)
+                if self._elsewhere is not None:
+                    return _end_of(await self._elsewhere.start(self._said))
             answered = await self._answer(step)
             if isinstance(answered, Unknown):
                 return answered
@@ -108,3 +124,7 @@ class Exchange:
     async def _verdict(self, judging: Awaitable[Verdict]) -> bool | Unknown:
         self._found = found = await judging
         return found if isinstance(found, Unknown) else found is not None
+
+
+def _end_of(said: Say | Verdict) -> Say | End:
+    return sasl.WRONG if said is None else said

@@ -10,7 +10,7 @@ from paperpath.auth.judge import Judge
 from paperpath.auth.known import Known
 from paperpath.auth.outside_client import OutsideBackend
 from paperpath.auth.tokens_client import Tokens
-from paperpath.auth.verdict import Backend
+from paperpath.auth.verdict import Backend, Client, Conversation
 from paperpath.process.settings import AuthSettings
 from paperpath.system.clock import monotonic
 
@@ -40,12 +40,18 @@ class Bench:
             file=self._file,
             tokens=Tokens(self._helper("auth.tokens")) if settings.takes_tokens else None,
             secret=secret,
+            scram_elsewhere=self._scram_elsewhere(backends),
         )
 
     def close(self) -> None:
         """Let go of files, threads and conversations."""
         for one in self._open:
             one.close()
+
+    def _scram_elsewhere(self, backends: list[Backend]) -> Callable[[Client], Conversation] | None:
+        if "SCRAM-SHA-256" not in self.settings.dovecot_mechanisms:
+            return None
+        return next((one.scram for one in backends if isinstance(one, DovecotBackend)), None)
 
     def _backend(self, name: str) -> Backend:
         make: dict[str, Callable[[], Backend]] = {

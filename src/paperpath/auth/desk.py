@@ -115,7 +115,10 @@ class Desk:
 
     def _abandon(self, ticket: int) -> None:
         attempt = self._open.pop(ticket, None)
-        if attempt is not None and attempt.task is not None:
+        if attempt is None:
+            return
+        attempt.exchange.abandon()
+        if attempt.task is not None:
             attempt.task.cancel()
 
     def _run(self, attempt: _Attempt, step: _Take) -> None:

@@ -2,13 +2,30 @@
 
 import asyncio
 import os
-from typing import Any
+from typing import Any, Final
 
 from paperpath.auth.known import Known
 from paperpath.auth.verdict import Client, Identity, Unknown, Verdict
-from paperpath.protocol.dovecot_auth import Answered, DovecotClient, DovecotError, greeting, plain_login
+from paperpath.protocol.dovecot_auth import (
+    Answered,
+    Challenged,
+    DovecotClient,
+    DovecotError,
+    Ready,
+    cancel,
+    greeting,
+    login,
+    plain_login,
+    response,
+)
+from paperpath.protocol.sasl import Say
 
 _CONNECT_WITHIN_S = 5.0
+_HUNG_UP = Unknown("Dovecot hung up")
+_MESSAGE_MOST_BYTES: Final = 4096
+"""Far more than a client has to say; at a line of 8192 bytes Dovecot hangs up, on everybody's logins."""
+_SCRAM: Final = "SCRAM-SHA-256"
+_Said = Say | Verdict
 
 
 class _Connection(asyncio.Protocol):
@@ -18,8 +35,10 @@ class _Connection(asyncio.Protocol):
         self._machine = DovecotClient()
         loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[None] = loop.create_future()
-        self.open: dict[int, asyncio.Future[Verdict]] = {}
+        self.open: dict[int, asyncio.Future[_Said]] = {}
         self.is_up = True
+        self.offers: frozenset[str] = frozenset()
+        """Mechanisms."""
 
     def connection_made(self, transport: Any) -> None:
         self._transport: asyncio.Transport = transport
@@ -32,18 +51,30 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
             return
         for event in events:
-            if isinstance(event, Answered):
+            if isinstance(event, Ready):
+                self._ready(event)
+            else:
                 self._answered(event)
-            elif not self.ready.done():
-                self.ready.set_result(None)
 
     def connection_lost(self, _error: Exception | None) -> None:
         self.is_up = False
         for waiting in self.open.values():
             if not waiting.done():
-                waiting.set_result(Unknown("Dovecot hung up"))
+                waiting.set_result(_HUNG_UP)
         if not self.ready.done():
             self.ready.set_exception(ConnectionError("Dovecot hung up"))
+
+    async def ask(self, ticket: int, line: bytes) -> _Said:
+        """Send a line and return what is said to it."""
+        if not self.is_up:
+            return _HUNG_UP
+        answer: asyncio.Future[_Said] = asyncio.get_running_loop().create_future()
+        self.open[ticket] = answer
+        self._transport.write(line)
+        try:
+            return await answer
+        finally:
+            del self.open[ticket]
 
     def send(self, line: bytes) -> None:
         self._transport.write(line)
@@ -51,10 +82,15 @@ class _Connection(asyncio.Protocol):
     def close(self) -> None:
         self._transport.close()
 
-    def _answered(self, event: Answered) -> None:
+    def _ready(self, event: Ready) -> None:
+        self.offers = event.mechanisms
+        if not self.ready.done():
+            self.ready.set_result(None)
+
+    def _answered(self, event: Answered | Challenged) -> None:
         waiting = self.open.get(event.ticket)
         if waiting is not None and not waiting.done():
-            waiting.set_result(_verdict(event))
+            waiting.set_result(Say(event.data) if isinstance(event, Challenged) else _verdict(event))
 
 
 class DovecotBackend:
@@ -72,20 +108,42 @@ class DovecotBackend:
         known = self._known.find(*parts)
         if known is not None:
             return known
-        try:
-            verdict = await self._ask(await self._connected(), name, password, client)
-        except (OSError, TimeoutError) as error:
-            return Unknown(f"Dovecot cannot be reached: {error}")
-        if isinstance(verdict, Identity):
-            self._known.add(verdict, *parts)
-        return verdict
+        connection = await self.connected()
+        if isinstance(connection, Unknown):
+            return connection
+        ticket = self.next_ticket()
+        said = await connection.ask(
+            ticket,
+            plain_login(ticket, name, password, service=client.service, peer=client.peer, secure=client.secure),
+        )
+        if isinstance(said, Say):  # a mechanism of one message has no second; whatever it wants, it did not say yes
+            return Unknown("Dovecot asks on")
+        if isinstance(said, Identity):
+            self._known.add(said, *parts)
+        return said
+
+    def scram(self, client: Client) -> "DovecotScram":
+        """Return a login by SCRAM-SHA-256, which Dovecot runs."""
+        return DovecotScram(self, client)
 
     def close(self) -> None:
         """Hang up."""
         if self._connection is not None:
             self._connection.close()
 
-    async def _connected(self) -> _Connection:
+    def next_ticket(self) -> int:
+        """Return the number of another login."""
+        self._last_ticket += 1
+        return self._last_ticket
+
+    async def connected(self) -> _Connection | Unknown:
+        """Return the connection, a new one where there is none."""
+        try:
+            return await self._connect()
+        except (OSError, TimeoutError) as error:
+            return Unknown(f"Dovecot cannot be reached: {error}")
+
+    async def _connect(self) -> _Connection:
         async with self._connecting:
             if self._connection is None or not self._connection.is_up:
                 async with asyncio.timeout(_CONNECT_WITHIN_S):
@@ -95,18 +153,49 @@ class DovecotBackend:
                 self._connection = connection
             return self._connection
 
-    async def _ask(self, connection: _Connection, name: str, password: bytes, client: Client) -> Verdict:
-        self._last_ticket += 1
-        ticket = self._last_ticket
-        answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        connection.open[ticket] = answer
-        connection.send(
-            plain_login(ticket, name, password, service=client.service, peer=client.peer, secure=client.secure)
+
+class DovecotScram:
+    """One login whose mechanism Dovecot runs: what it and the client say is carried on as it is."""
+
+    _connection: _Connection
+
+    def __init__(self, backend: DovecotBackend, client: Client) -> None:
+        self._backend, self._client = backend, client
+        self._ticket = 0
+
+    async def start(self, initial: bytes) -> _Said:
+        """Begin, with what the client said first."""
+        if len(initial) > _MESSAGE_MOST_BYTES:
+            return None
+        connection = await self._backend.connected()
+        if isinstance(connection, Unknown):
+            return connection
+        if _SCRAM not in connection.offers:
+            return Unknown(f"Dovecot does not offer {_SCRAM}: its auth_mechanisms have it not")
+        client, self._connection, self._ticket = self._client, connection, self._backend.next_ticket()
+        return await connection.ask(
+            self._ticket,
+            login(
+                self._ticket,
+                _SCRAM.encode(),
+                initial,
+                service=client.service,
+                peer=client.peer,
+                secure=client.secure,
+            ),
         )
-        try:
-            return await answer
-        finally:
-            del connection.open[ticket]
+
+    async def respond(self, data: bytes) -> _Said:
+        """Go on with its answer to the last challenge."""
+        if len(data) > _MESSAGE_MOST_BYTES:
+            self.cancel()
+            return None
+        return await self._connection.ask(self._ticket, response(self._ticket, data))
+
+    def cancel(self) -> None:
+        """The client is gone."""
+        if self._ticket and self._connection.is_up:
+            self._connection.send(cancel(self._ticket))
 
 
 def _verdict(event: Answered) -> Verdict:

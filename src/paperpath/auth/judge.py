@@ -1,12 +1,12 @@
 """Who knows what: the backends in their order, the accounts' keys, the tokens, and what an account may send as."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import apsw
 
 from paperpath.auth.accounts import AccountsBackend, AccountsFile
 from paperpath.auth.tokens_client import Tokens
-from paperpath.auth.verdict import Backend, Client, Identity, Unknown, Verdict
+from paperpath.auth.verdict import Backend, Client, Conversation, Identity, Unknown, Verdict
 from paperpath.protocol.sasl_scram import ScramKeys, made_up_keys
 
 _NO_FILE = Unknown("the file of accounts cannot be read")
@@ -23,10 +23,13 @@ class Judge:
         file: AccountsFile,
         tokens: Tokens | None,
         secret: bytes,
+        scram_elsewhere: Callable[[Client], Conversation] | None = None,
     ) -> None:
         self._backends, self._accounts, self._file, self._tokens = backends, accounts, file, tokens
         self._secret = secret
         """What the keys of those who have none are made up from."""
+        self._scram_elsewhere = scram_elsewhere
+        """Who runs SCRAM for those who have no keys here."""
 
     async def check_password(self, name: str, password: bytes, client: Client) -> Verdict:
         """Ask the backends in turn.  One that cannot tell is passed over; that counts where none says yes."""
@@ -49,12 +52,20 @@ class Judge:
 
     def scram_keys(self, name: str) -> ScramKeys | Unknown:
         """Return the keys of a user, made-up ones for nobody."""
+        return self._own_keys(name) or made_up_keys(self._secret, name)
+
+    def scram_elsewhere(self, name: str, client: Client) -> Conversation | None:
+        """Return whom a user speaks SCRAM with who has no keys here; None: it is nobody but us."""
+        if self._scram_elsewhere is None or self._own_keys(name) is not None:
+            return None
+        return self._scram_elsewhere(client)
+
+    def _own_keys(self, name: str) -> ScramKeys | Unknown | None:
         account = None if self._accounts is None else self._accounts.account(name)
         try:
-            found = None if account is None else self._file.scram_keys(account)
+            return None if account is None else self._file.scram_keys(account)
         except (apsw.Error, OSError):
             return _NO_FILE
-        return found or made_up_keys(self._secret, name)
 
     def clear_passwords(self, name: str) -> tuple[tuple[str, bytes], ...] | Unknown:
         """Return a user's passwords in clear, as far as they are kept."""

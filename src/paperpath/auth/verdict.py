@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from paperpath.protocol.sasl import Say
+
 
 @dataclass(frozen=True, slots=True)
 class Client:
@@ -32,6 +34,19 @@ class Unknown:
 
 Verdict = Identity | Unknown | None
 """None: no."""
+
+
+class Conversation(Protocol):
+    """A login whose mechanism somebody else runs; nothing raises."""
+
+    async def start(self, initial: bytes) -> Say | Verdict:
+        """Begin, with what the client said first."""
+
+    async def respond(self, response: bytes) -> Say | Verdict:
+        """Go on with its answer to the last challenge."""
+
+    def cancel(self) -> None:
+        """The client is gone."""
 
 
 class Backend(Protocol):

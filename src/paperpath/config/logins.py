@@ -37,6 +37,8 @@ def usable_mechanisms(auth: Auth, oauth: OAuth) -> tuple[str, ...]:
         usable |= _BY_PASSWORD
     if "accounts" in auth.backends:
         usable |= _BY_KEYS
+    if auth.dovecot_mechanisms:  # without a binding to the channel, which Dovecot cannot know; so nobody has one
+        usable = usable - {"SCRAM-SHA-256-PLUS"} | {"SCRAM-SHA-256"}
     if takes_tokens(oauth):
         usable |= _BY_TOKEN
     return tuple(name for name in dict.fromkeys(auth.mechanisms) if name in usable)
@@ -92,6 +94,8 @@ def auth_problems(auth: Auth) -> Iterator[tuple[str, str, str]]:
     """Yield what is wrong: the setting, why, and what to write instead."""
     if "dovecot" in auth.backends and not auth.dovecot:
         yield "auth.dovecot", "the backend dovecot needs the path of its socket", 'write "/run/dovecot/auth-client"'
+    if auth.dovecot_mechanisms and "dovecot" not in auth.backends:
+        yield "auth.dovecot_mechanisms", "Dovecot is none of the backends", 'add "dovecot" to [auth] backends'
     if "checkpassword" in auth.backends and not auth.checkpassword:
         yield "auth.checkpassword", "the backend checkpassword needs a program", 'write ["/bin/checkpassword", …]'
     if auth.checkpassword and not os.path.isabs(auth.checkpassword[0]):

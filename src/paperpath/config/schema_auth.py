@@ -65,6 +65,14 @@ class Auth(Section, frozen=True, kw_only=True):
         ),
     ] = ()
     dovecot: Annotated[str, about("Path of Dovecot's ``auth-client`` socket.")] = ""
+    dovecot_mechanisms: Annotated[
+        tuple[Literal["SCRAM-SHA-256"], ...],
+        about(
+            "Mechanisms beside PLAIN that Dovecot's own ``auth_mechanisms`` name and its users can use; they speak "
+            "them with Dovecot, through us. SCRAM-SHA-256-PLUS is offered to nobody then.",
+            reason="most Dovecots keep hashes that are good for PLAIN only, and clients begin with what is offered",
+        ),
+    ] = ()
     helper_user: Annotated[
         Text,
         about(

@@ -198,6 +198,8 @@ class AuthSettings(Common, frozen=True, kw_only=True):
     timeout_s: int
     cache_s: int
     dovecot: str
+    dovecot_mechanisms: tuple[str, ...]
+    """Those that users without keys here speak with Dovecot."""
     takes_tokens: bool
     pass_key: bytes
     """What door passes are made with (`process.passes`)."""

@@ -2,10 +2,11 @@
 
 Lines of fields with tabs between.  Each side begins with ``VERSION``; the client goes on with ``CPID`` (its process
 id), the server with what it offers and ``DONE``.  A login is ``AUTH``, an id, a mechanism and parameters, of which
-``resp`` is the last; its answer is ``OK``, ``FAIL`` or ``CONT`` with the same id.
+``resp`` is the last; its answer is ``OK``, ``FAIL`` or ``CONT`` with the same id.  A ``CONT`` asks for one back.
 """
 
 import base64
+import binascii
 from dataclasses import dataclass
 
 LINE_MOST_BYTES = 8192
@@ -28,6 +29,14 @@ class Answered:
     temporary: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Challenged:
+    """A login goes on: the client is to be told this, and to answer."""
+
+    ticket: int
+    data: bytes
+
+
 class DovecotError(ValueError):
     """This is not Dovecot, or not a version of its protocol that is known here."""
 
@@ -40,14 +49,14 @@ class DovecotClient:
         self._mechanisms: set[str] = set()
         self._is_known = False
 
-    def receive(self, data: bytes) -> list[Ready | Answered]:
+    def receive(self, data: bytes) -> list[Ready | Answered | Challenged]:
         """Take bytes; return what they say.  Raises DovecotError; then the connection is of no use."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > LINE_MOST_BYTES:
             raise DovecotError("a line without an end")
         return [event for line in lines if (event := self._line(line.split(b"\t"))) is not None]
 
-    def _line(self, fields: list[bytes]) -> Ready | Answered | None:
+    def _line(self, fields: list[bytes]) -> Ready | Answered | Challenged | None:
         command = fields[0]
         if command == b"VERSION":
             if fields[1:2] != [_MAJOR]:
@@ -71,25 +80,49 @@ def greeting(process_id: int) -> bytes:
 
 def plain_login(ticket: int, name: str, password: bytes, *, service: str, peer: str, secure: bool) -> bytes:
     """Return a login with a password.  Name and password come without NUL (`protocol.sasl`)."""
-    response = base64.b64encode(b"\0" + name.encode() + b"\0" + password)
+    message = b"\0" + name.encode() + b"\0" + password
+    return login(ticket, b"PLAIN", message, service=service, peer=peer, secure=secure)
+
+
+def login(ticket: int, mechanism: bytes, response: bytes, *, service: str, peer: str, secure: bool) -> bytes:
+    """Return a login with this initial response."""
     flags = b"\tsecured" if secure else b""
     # Dovecot knows services by the names of its own protocols.
     spoken = b"pop3" if service.startswith("pop3") else b"smtp"
     remote = b"\trip=" + peer.encode() if peer and peer.replace(".", "").replace(":", "").isalnum() else b""
-    return b"AUTH\t%d\tPLAIN\tservice=%b%b%b\tresp=%b\n" % (ticket, spoken, flags, remote, response)
+    encoded = base64.b64encode(response)
+    return b"AUTH\t%d\t%b\tservice=%b%b%b\tresp=%b\n" % (ticket, mechanism, spoken, flags, remote, encoded)
 
 
-def _answer(command: bytes, fields: list[bytes]) -> Answered:
+def response(ticket: int, data: bytes) -> bytes:
+    """Return the client's answer to a challenge."""
+    return b"CONT\t%d\t%b\n" % (ticket, base64.b64encode(data))
+
+
+def cancel(ticket: int) -> bytes:
+    """Return the end of a login whose client is gone."""
+    return b"CANCEL\t%d\n" % ticket
+
+
+def _answer(command: bytes, fields: list[bytes]) -> Answered | Challenged:
     if len(fields) < 2 or not fields[1].isdigit() or len(fields[1]) > 10:
         raise DovecotError("an answer without a number")
     ticket = int(fields[1])
+    if command == b"CONT":
+        return Challenged(ticket, _challenge(fields[2:3]))
     parameters = dict(field.partition(b"=")[::2] for field in fields[2:])
     if command == b"OK":
         user = _unescaped(parameters.get(b"user", b"")).decode("utf-8", "replace")
         return Answered(ticket, user or None, temporary=not user)
-    # CONT: a mechanism of one message has no second; whatever it wants, it did not say yes.
     could_not_tell = b"temp" in parameters or parameters.get(b"code") == b"temp_fail"
-    return Answered(ticket, None, temporary=could_not_tell or command == b"CONT")
+    return Answered(ticket, None, temporary=could_not_tell)
+
+
+def _challenge(fields: list[bytes]) -> bytes:
+    try:
+        return base64.b64decode(b"".join(fields), validate=True)
+    except binascii.Error:
+        raise DovecotError("a challenge that is not base64") from None
 
 
 _ESCAPES = {b"0": b"\0", b"1": b"\1", b"t": b"\t", b"r": b"\r", b"n": b"\n"}

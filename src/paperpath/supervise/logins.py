@@ -65,6 +65,7 @@ def _auth(config: Config, uid: Uid, pass_key: bytes) -> AuthSettings:
         timeout_s=auth.timeout,
         cache_s=auth.cache,
         dovecot=auth.dovecot,
+        dovecot_mechanisms=auth.dovecot_mechanisms,
         takes_tokens=takes_tokens(config.oauth),
         pass_key=pass_key,
         system_domains=system_domains(config),

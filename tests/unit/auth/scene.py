@@ -45,6 +45,7 @@ class Scene:
             "timeout_s": 30,
             "cache_s": 60,
             "dovecot": "",
+            "dovecot_mechanisms": (),
             "takes_tokens": False,
             "pass_key": PASS_KEY,
             "system_domains": ("example.test",),

@@ -283,3 +283,17 @@ def test_qmail_start_says_the_default_delivery(tmp_path: Path, monkeypatch: pyte
     assert load(str(file)).local.default_delivery == "./Maildir/"
     monkeypatch.setenv("PAPERPATH_DEFAULT_DELIVERY", "./Mailbox\n")
     assert load(str(file)).local.default_delivery == "./Mailbox\n"
+
+
+@pytest.mark.parametrize(
+    ("auth", "wrong"),
+    [
+        ('backends = ["dovecot"]', "auth.dovecot"),
+        ('dovecot_mechanisms = ["SCRAM-SHA-256"]', "auth.dovecot_mechanisms"),
+        ('backends = ["checkpassword"]', "auth.checkpassword"),
+        ('checkpassword = ["checkpassword"]', "auth.checkpassword"),
+        ('pam_service = "../x"', "auth.pam_service"),
+    ],
+)
+def test_logins_that_could_not_be_judged(auth: str, wrong: str) -> None:
+    assert wrong in str(problems(f"{GOOD}[auth]\n{auth}\n"))

@@ -5,11 +5,15 @@ import pytest
 from paperpath.protocol.dovecot_auth import (
     LINE_MOST_BYTES,
     Answered,
+    Challenged,
     DovecotClient,
     DovecotError,
     Ready,
+    cancel,
     greeting,
+    login,
     plain_login,
+    response,
 )
 
 HELLO = b"VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tlogin\nSPID\t7\nCUID\t1\nCOOKIE\tabc\nDONE\n"
@@ -37,10 +41,12 @@ def test_it_may_come_in_pieces(at: int) -> None:
         (b"FAIL\t3\tuser=ann\n", Answered(3, None)),
         (b"FAIL\t3\tuser=ann\ttemp\n", Answered(3, None, temporary=True)),
         (b"FAIL\t3\tuser=ann\tcode=temp_fail\n", Answered(3, None, temporary=True)),
-        (b"CONT\t3\tYWJj\n", Answered(3, None, temporary=True)),
+        (b"CONT\t3\tYWJj\n", Challenged(3, b"abc")),
+        (b"CONT\t3\t\n", Challenged(3, b"")),
+        (b"CONT\t3\n", Challenged(3, b"")),
     ],
 )
-def test_answers(line: bytes, answer: Answered) -> None:
+def test_answers(line: bytes, answer: Answered | Challenged) -> None:
     assert ready().receive(b"NOBODY\tknows\n" + line) == [answer]
 
 
@@ -50,7 +56,7 @@ def test_what_is_not_dovecot(said: bytes) -> None:
         DovecotClient().receive(said)
 
 
-@pytest.mark.parametrize("line", [b"OK\n", b"OK\tx\n", b"FAIL\t99999999999\n"])
+@pytest.mark.parametrize("line", [b"OK\n", b"OK\tx\n", b"FAIL\t99999999999\n", b"CONT\t3\t*\n", b"CONT\t3\tYWJ\n"])
 def test_answers_to_nothing(line: bytes) -> None:
     with pytest.raises(DovecotError):
         ready().receive(line)
@@ -62,3 +68,6 @@ def test_what_is_sent() -> None:
     assert line == b"AUTH\t3\tPLAIN\tservice=smtp\tsecured\trip=192.0.2.1\tresp=AGFubgBwCXc=\n"
     line = plain_login(4, "ann", b"x", service="pop3s", peer="local uid\t0", secure=False)
     assert line == b"AUTH\t4\tPLAIN\tservice=pop3\tresp=AGFubgB4\n"
+    line = login(5, b"SCRAM-SHA-256", b"n,,", service="submission", peer="192.0.2.1", secure=False)
+    assert line == b"AUTH\t5\tSCRAM-SHA-256\tservice=smtp\trip=192.0.2.1\tresp=biws\n"
+    assert (response(5, b"abc"), response(5, b""), cancel(5)) == (b"CONT\t5\tYWJj\n", b"CONT\t5\t\n", b"CANCEL\t5\n")

@@ -245,6 +245,10 @@ def test_mechanisms_that_nobody_can_judge_are_not_offered() -> None:
     assert decoded(plan_of(), "receive", ReceiveSettings).mechanisms == ()
     assert offered("") == ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
     assert offered('[auth]\nbackends = ["pam"]\n') == ("PLAIN", "LOGIN")
+    dovecot = '[auth]\ndovecot = "/d"\nbackends = ["accounts", "dovecot"]\n'
+    assert offered(dovecot)[:2] == ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256")
+    more = dovecot + 'dovecot_mechanisms = ["SCRAM-SHA-256"]\n'
+    assert offered(more) == offered(more.replace('"accounts", ', "")) == ("SCRAM-SHA-256", "PLAIN", "LOGIN")
     assert offered('[auth]\nbackends = []\n[oauth]\nintrospection = "https://i.test/"\n') == ("OAUTHBEARER", "XOAUTH2")
     assert offered('[auth]\nmechanisms = ["CRAM-MD5", "PLAIN"]\n') == ("CRAM-MD5", "PLAIN")
 
