@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 
 import apsw
@@ -18,10 +18,10 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from paperpath.auth.known import Known
-from paperpath.auth.verdict import Client, Identity, Unknown, Verdict
+from paperpath.auth.verdict import Client, Identity, Later, Unknown, Verdict
 from paperpath.config import credentials
 from paperpath.config.accounts import hash_password
-from paperpath.config.credentials import Name
+from paperpath.config.credentials import Compared, Name
 from paperpath.config.mailbox_path import account_name
 from paperpath.protocol.sasl_scram import ScramKeys
 
@@ -44,17 +44,17 @@ class AccountsFile:
         self._db: apsw.Connection | None = None
         self._file = (0, 0)
 
-    def password_hash(self, name: Name) -> str | None:
-        """Return the Argon2id hash of an account's own password, None where there is no such account."""
+    def compare(self, name: Name, password: bytes) -> Compared | None:
+        """Return what can be told of a password without hashing, None where there is no such account."""
         db = self._open()
         if db is None:
             return None
-        row = db.execute("select password_hash from account where domain = ? and local_part = ?", name[::-1]).fetchone()
-        return None if row is None else str(row[0])
-
-    def app_password_label(self, name: Name, password: bytes) -> str | None:
-        """Return the label of the application password that this is."""
-        return self._look(lambda db: credentials.app_password_label(db, name, password), None)
+        try:
+            return credentials.compare(db, name, password)
+        except apsw.SQLError as error:
+            if str(error).startswith(_NOT_YET):
+                return credentials.compare_own(db, name)
+            raise
 
     def scram_keys(self, name: Name) -> ScramKeys | None:
         """Return an account's SCRAM keys."""
@@ -112,32 +112,34 @@ class AccountsBackend:
             name = f"{name}@{self._default_domain}"
         return account_name(name.encode())
 
-    async def check(self, name: str, password: bytes, client: Client) -> Verdict:
+    def check(self, name: str, password: bytes, client: Client) -> Verdict | Later[Verdict]:
         """Tell whose password this is."""
         account = self.account(name)
         try:
-            stored = None if account is None else self._file.password_hash(account)
-            label = None if account is None else self._file.app_password_label(account, password)
+            found = None if account is None else self._file.compare(account, password)
         except (apsw.Error, OSError) as error:
             return Unknown(f"the file of accounts cannot be read: {error}")
-        if account is None or stored is None:
-            refusal = await self._compare(_nobodys_hash(), password, client)
-            return refusal if isinstance(refusal, Unknown) else None
-        address = "@".join(account)
+        if account is None or found is None:
+            return partial(self._judge_nobodys, password, client)
+        address, (stored, label) = "@".join(account), found
         if label is not None:
             return Identity(address, label)
         parts = (b"accounts", address.encode(), password, stored.encode())
-        return self._known.find(*parts) or await self._judge(address, stored, parts, client)
+        return self._known.find(*parts) or partial(self._judge, address, stored, parts, client)
 
     def close(self) -> None:
         """Judge nothing more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
+    async def _judge_nobodys(self, password: bytes, client: Client) -> Verdict:
+        refusal = await self._hash(_nobodys_hash(), password, client)
+        return refusal if isinstance(refusal, Unknown) else None
+
     async def _judge(self, address: str, stored: str, parts: tuple[bytes, ...], client: Client) -> Verdict:
         mac = self._known.mac(*parts)
         judging = self._judging.get(mac)
         if judging is None:
-            judging = self._judging[mac] = asyncio.ensure_future(self._compare(stored, parts[2], client))
+            judging = self._judging[mac] = asyncio.ensure_future(self._hash(stored, parts[2], client))
             judging.add_done_callback(lambda _: self._judging.pop(mac, None))
         good = await asyncio.shield(judging)  # who asked first may be gone before it is known
         if not isinstance(good, bool):
@@ -148,7 +150,7 @@ class AccountsBackend:
         self._known.add(identity, *parts)
         return identity
 
-    async def _compare(self, stored: str, password: bytes, client: Client) -> bool | Unknown:
+    async def _hash(self, stored: str, password: bytes, client: Client) -> bool | Unknown:
         """Hash, in line with others."""
         waiting, peer = self._waiting, client.peer
         if waiting.total() >= _WAITING_MOST or waiting[peer] >= _WAITING_FROM_ONE_PEER:

@@ -1,11 +1,12 @@
 """One attempt to log in: a mechanism, and the answers to its questions."""
 
 import base64
-import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Final
 
 from paperpath.auth.judge import Judge
-from paperpath.auth.verdict import Client, Conversation, Identity, Unknown, Verdict
+from paperpath.auth.verdict import Client, Conversation, Identity, Later, Unknown, Verdict
 from paperpath.protocol import sasl
 from paperpath.protocol.sasl import (
     CheckPassword,
@@ -30,22 +31,30 @@ _NONCE_BYTES = 18
 End = Identity | Unknown | Failed
 """How an attempt ends."""
 
+Said = Say | End
+"""What one step comes to."""
+
+_SIMPLE: Final[dict[str, type[Mechanism]]] = {
+    "PLAIN": sasl.Plain,
+    "LOGIN": sasl.Login,
+    "APOP": Apop,
+    "OAUTHBEARER": OAuthBearer,
+    "XOAUTH2": XOAuth2,
+}
+"""Those that need nothing to begin."""
+
 
 def mechanism(login: Login, hostname: str, offered: frozenset[str]) -> Mechanism | None:
     """Return the machine for a mechanism; None for one that is not offered."""
     if login.mechanism not in offered:
         return None
-    make: dict[str, Callable[[], Mechanism]] = {
-        "PLAIN": sasl.Plain,
-        "LOGIN": sasl.Login,
-        "SCRAM-SHA-256": functools.partial(_scram, login, offered, plus=False),
-        "SCRAM-SHA-256-PLUS": functools.partial(_scram, login, offered, plus=True),
-        "CRAM-MD5": lambda: CramMd5(_challenge(hostname)),
-        "APOP": Apop,
-        "OAUTHBEARER": OAuthBearer,
-        "XOAUTH2": XOAuth2,
-    }
-    return make[login.mechanism]()
+    match login.mechanism:
+        case "CRAM-MD5":
+            return CramMd5(_challenge(hostname))
+        case "SCRAM-SHA-256" | "SCRAM-SHA-256-PLUS" as name:
+            return _scram(login, offered, plus=name == "SCRAM-SHA-256-PLUS")
+        case name:
+            return _SIMPLE[name]()
 
 
 def _scram(login: Login, offered: frozenset[str], *, plus: bool) -> Scram:
@@ -75,56 +84,66 @@ class Exchange:
         self._elsewhere: Conversation | None = None
         """Who runs the mechanism from here on."""
 
-    async def start(self, initial: bytes | None) -> Say | End:
+    def start(self, initial: bytes | None) -> Said | Later[Said]:
         """Begin."""
         self._said = initial or b""
-        return await self._go_on(self._mechanism.start(initial))
+        return self._go_on(self._mechanism.start(initial))
 
-    async def respond(self, response: bytes) -> Say | End:
+    def respond(self, response: bytes) -> Said | Later[Said]:
         """Go on with what the client says to the last challenge."""
         if self._elsewhere is not None:
-            return _end_of(await self._elsewhere.respond(response))
+            return partial(self._ask_elsewhere, self._elsewhere.respond, response)
         self._said = response
-        return await self._go_on(self._mechanism.respond(response))
+        return self._go_on(self._mechanism.respond(response))
 
     def abandon(self) -> None:
         """The client is gone."""
         if self._elsewhere is not None:
             self._elsewhere.cancel()
 
-    async def _go_on(self, step: Step) -> Say | End:
-        while not isinstance(step, Say | Failed | Proven):
+    def _go_on(self, step: Step) -> Said | Later[Said]:
+        while not isinstance(step, (Say, Failed, Proven)):
             self.name = step.name or self.name
             if isinstance(step, FindKeys):
                 self._elsewhere = self._judge.scram_elsewhere(step.name, self._client)
                 if self._elsewhere is not None:
-                    return _end_of(await self._elsewhere.start(self._said))
-            answered = await self._answer(step)
-            if isinstance(answered, Unknown):
-                return answered
-            step = self._mechanism.answer(answered)
+                    return partial(self._ask_elsewhere, self._elsewhere.start, self._said)
+            answer = self._answer(step)
+            if isinstance(answer, partial):
+                return partial(self._wait_for, answer)
+            if isinstance(answer, Unknown):
+                return answer
+            step = self._mechanism.answer(answer)
         return self._proven(step) if isinstance(step, Proven) else step
+
+    async def _ask_elsewhere(self, ask: Callable[[bytes], Coroutine[Any, Any, Say | Verdict]], given: bytes) -> Said:
+        said = await ask(given)
+        return sasl.WRONG if said is None else said
+
+    async def _wait_for(self, judging: Later[Verdict]) -> Said:
+        answer = self._judged(await judging())
+        if isinstance(answer, Unknown):
+            return answer
+        said = self._go_on(self._mechanism.answer(answer))
+        return await said() if isinstance(said, partial) else said
 
     def _proven(self, step: Proven) -> End:
         if isinstance(self._found, Identity):
             return self._found
         return self._judge.identity(step.name, step.label) or sasl.WRONG
 
-    async def _answer(self, question: sasl.Question) -> object:
+    def _answer(self, question: sasl.Question) -> object | Later[Verdict]:
         match question:
             case FindKeys(name=name):
                 return self._judge.scram_keys(name)
             case FindSecrets(name=name):
                 return self._judge.clear_passwords(name)
             case CheckPassword(name=name, password=password):
-                return await self._verdict(self._judge.check_password(name, password, self._client))
+                found = self._judge.check_password(name, password, self._client)
+                return found if isinstance(found, partial) else self._judged(found)
             case CheckToken(name=name, token=token):
-                return await self._verdict(self._judge.check_token(name, token, self._client))
+                return partial(self._judge.check_token, name, token, self._client)
 
-    async def _verdict(self, judging: Awaitable[Verdict]) -> bool | Unknown:
-        self._found = found = await judging
+    def _judged(self, found: Verdict) -> bool | Unknown:
+        self._found = found
         return found if isinstance(found, Unknown) else found is not None
-
-
-def _end_of(said: Say | Verdict) -> Say | End:
-    return sasl.WRONG if said is None else said

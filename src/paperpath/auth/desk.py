@@ -1,14 +1,15 @@
 """The attempts of one process that asks: what it sends is as hostile as the network."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
-from paperpath.auth.attempt import End, Exchange, mechanism
+from paperpath.auth.attempt import End, Exchange, Said, mechanism
 from paperpath.auth.bench import Bench
 from paperpath.auth.judge import addresses_of
 from paperpath.auth.uses import Uses
-from paperpath.auth.verdict import Client, Identity, Unknown
+from paperpath.auth.verdict import Client, Identity, Later, Unknown
 from paperpath.base.text import show
 from paperpath.process.passes import PASS_NONCE_BYTES, make_pass
 from paperpath.protocol.sasl import BAD_NAME, Say, user_name
@@ -19,6 +20,7 @@ from paperpath.telemetry.events import LoginFailed, LoginSucceeded
 from paperpath.telemetry.log import Log
 from paperpath.wire.frame import VERSION, Hello
 from paperpath.wire.logins import (
+    OPENING,
     RESPONSE_MOST_BYTES,
     VOUCHED,
     Abandon,
@@ -34,11 +36,11 @@ _ATTEMPTS_MOST = 20_000
 _TEXT_MOST = 64
 _NOT_OFFERED = "mechanism not offered"
 
-_Take = Callable[[], Awaitable[Say | End]]
+T = TypeVar("T")
 
 
 class _Attempt:
-    """One that is open; ``task`` runs while it is our turn."""
+    """One that is open; ``task`` runs while something is waited for, and it is not the client."""
 
     __slots__ = ("began", "exchange", "login", "task")
 
@@ -96,7 +98,7 @@ class Desk:
         else:
             client = Client(login.service, login.peer, login.secure)
             attempt = self._open[ticket] = _Attempt(login, Exchange(machine, self.bench.judge, client))
-            self._run(attempt, partial(attempt.exchange.start, login.initial))
+            self._step(attempt, attempt.exchange.start, login.initial)
 
     def _vouched(self, login: Login) -> None:
         name = user_name(login.initial or b"")
@@ -111,7 +113,7 @@ class Desk:
             return  # it crossed the end of the attempt
         if attempt.task is not None:
             raise ValueError("a response out of turn")
-        self._run(attempt, partial(attempt.exchange.respond, frame.response))
+        self._step(attempt, attempt.exchange.respond, frame.response)
 
     def _abandon(self, ticket: int) -> None:
         attempt = self._open.pop(ticket, None)
@@ -121,21 +123,29 @@ class Desk:
         if attempt.task is not None:
             attempt.task.cancel()
 
-    def _run(self, attempt: _Attempt, step: _Take) -> None:
-        attempt.task = asyncio.create_task(self._step(attempt, step, self.bench.settings.timeout_s))
+    def _step(self, attempt: _Attempt, take: Callable[[T], Said | Later[Said]], given: T) -> None:
+        try:
+            said = take(given)
+        except Exception as error:
+            said = _defect(error)
+        if isinstance(said, partial):
+            attempt.task = asyncio.create_task(self._wait_for(attempt, said, self.bench.settings.timeout_s))
+        else:
+            self._said(attempt, said)
 
-    async def _step(self, attempt: _Attempt, step: _Take, timeout_s: float) -> None:
-        said: Say | End
+    async def _wait_for(self, attempt: _Attempt, judging: Later[Said], timeout_s: float) -> None:
+        said: Said
         try:
             async with asyncio.timeout(timeout_s):
-                said = await step()
+                said = await judging()
         except TimeoutError:
             said = Unknown("judging it took too long")
-        except Exception as error:  # a defect of ours says nothing about the password
-            said = Unknown("internal error")
-            context = {"message": "judging a login", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)
+        except Exception as error:
+            said = _defect(error)
         attempt.task = None
+        self._said(attempt, said)
+
+    def _said(self, attempt: _Attempt, said: Said) -> None:
         if isinstance(said, Say):
             self.channel.send(Challenge(attempt.login.ticket, said.data))
         else:
@@ -150,8 +160,9 @@ class Desk:
 
     def _succeeded(self, login: Login, began: float, identity: Identity) -> None:
         settings, account = self.bench.settings, identity.account
-        door_pass = b""  # nobody is let into a mailbox on somebody else's word
-        if login.mechanism != VOUCHED:
+        door_pass = b""
+        # Nobody is let into a mailbox on somebody else's word.
+        if login.service in OPENING and login.mechanism != VOUCHED:
             door_pass = make_pass(settings.pass_key, account, now=now(), nonce=random_bytes(PASS_NONCE_BYTES))
         addresses = addresses_of(account, settings.system_domains, settings.senders)
         self.channel.send(LoggedIn(login.ticket, account, addresses, b"", door_pass))
@@ -182,6 +193,13 @@ class Desk:
                 duration_s=monotonic() - attempt.began,
             )
         )
+
+
+def _defect(error: Exception) -> Unknown:
+    """Tell of a defect of ours, which says nothing about the password."""
+    context = {"message": "judging a login", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(context)
+    return Unknown("internal error")
 
 
 def _is_malformed(end: End) -> bool:

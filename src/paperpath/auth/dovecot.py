@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+from functools import partial
 from typing import Any, Final
 
 from paperpath.auth.known import Known
-from paperpath.auth.verdict import Client, Identity, Unknown, Verdict
+from paperpath.auth.verdict import Client, Identity, Later, Unknown, Verdict
 from paperpath.protocol.dovecot_auth import (
     Answered,
     Challenged,
@@ -102,25 +103,10 @@ class DovecotBackend:
         self._connecting = asyncio.Lock()
         self._last_ticket = 0
 
-    async def check(self, name: str, password: bytes, client: Client) -> Verdict:
+    def check(self, name: str, password: bytes, client: Client) -> Verdict | Later[Verdict]:
         """Tell whose password this is."""
         parts = (b"dovecot", name.encode(), password)
-        known = self._known.find(*parts)
-        if known is not None:
-            return known
-        connection = await self.connected()
-        if isinstance(connection, Unknown):
-            return connection
-        ticket = self.next_ticket()
-        said = await connection.ask(
-            ticket,
-            plain_login(ticket, name, password, service=client.service, peer=client.peer, secure=client.secure),
-        )
-        if isinstance(said, Say):  # a mechanism of one message has no second; whatever it wants, it did not say yes
-            return Unknown("Dovecot asks on")
-        if isinstance(said, Identity):
-            self._known.add(said, *parts)
-        return said
+        return self._known.find(*parts) or partial(self._judge, name, password, client, parts)
 
     def scram(self, client: Client) -> "DovecotScram":
         """Return a login by SCRAM-SHA-256, which Dovecot runs."""
@@ -142,6 +128,21 @@ class DovecotBackend:
             return await self._connect()
         except (OSError, TimeoutError) as error:
             return Unknown(f"Dovecot cannot be reached: {error}")
+
+    async def _judge(self, name: str, password: bytes, client: Client, parts: tuple[bytes, ...]) -> Verdict:
+        connection = await self.connected()
+        if isinstance(connection, Unknown):
+            return connection
+        ticket = self.next_ticket()
+        said = await connection.ask(
+            ticket,
+            plain_login(ticket, name, password, service=client.service, peer=client.peer, secure=client.secure),
+        )
+        if isinstance(said, Say):  # a mechanism of one message has no second; whatever it wants, it did not say yes
+            return Unknown("Dovecot asks on")
+        if isinstance(said, Identity):
+            self._known.add(said, *parts)
+        return said
 
     async def _connect(self) -> _Connection:
         async with self._connecting:

@@ -1,12 +1,13 @@
 """Who knows what: the backends in their order, the accounts' keys, the tokens, and what an account may send as."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import apsw
 
 from paperpath.auth.accounts import AccountsBackend, AccountsFile
 from paperpath.auth.tokens_client import Tokens
-from paperpath.auth.verdict import Backend, Client, Conversation, Identity, Unknown, Verdict
+from paperpath.auth.verdict import Backend, Client, Conversation, Identity, Later, Unknown, Verdict
 from paperpath.protocol.sasl_scram import ScramKeys, made_up_keys
 
 _NO_FILE = Unknown("the file of accounts cannot be read")
@@ -31,14 +32,19 @@ class Judge:
         self._scram_elsewhere = scram_elsewhere
         """Who runs SCRAM for those who have no keys here."""
 
-    async def check_password(self, name: str, password: bytes, client: Client) -> Verdict:
+    def check_password(self, name: str, password: bytes, client: Client) -> Verdict | Later[Verdict]:
         """Ask the backends in turn.  One that cannot tell is passed over; that counts where none says yes."""
-        verdict: Verdict = None
-        for backend in self._backends:
-            said = await backend.check(name, password, client)
-            if isinstance(said, Identity):
-                return said
-            verdict = said or verdict
+        said = self._backends[0].check(name, password, client) if self._backends else None
+        return said if isinstance(said, Identity) else partial(self._go_on_asking, said, name, password, client)
+
+    async def _go_on_asking(
+        self, first: Verdict | Later[Verdict], name: str, password: bytes, client: Client
+    ) -> Verdict:
+        verdict = await _waited_for(first)
+        for backend in self._backends[1:]:
+            if isinstance(verdict, Identity):
+                break
+            verdict = await _waited_for(backend.check(name, password, client)) or verdict
         return verdict
 
     async def check_token(self, name: str, token: str, client: Client) -> Verdict:
@@ -83,6 +89,10 @@ class Judge:
     def vouched(self, name: str) -> Identity:
         """Return whom a name means that somebody else has judged, who may have accounts that are not known here."""
         return self.identity(name, "") or Identity(name.lower())
+
+
+async def _waited_for(said: Verdict | Later[Verdict]) -> Verdict:
+    return await said() if isinstance(said, partial) else said
 
 
 def addresses_of(

@@ -10,6 +10,8 @@ import hmac
 from collections import OrderedDict
 from collections.abc import Callable
 
+import msgspec
+
 from paperpath.auth.verdict import Identity
 
 _KNOWN_MOST = 10_000
@@ -39,4 +41,5 @@ class Known:
 
     def mac(self, *parts: bytes) -> bytes:
         """Return what stands for these in a table."""
-        return hmac.digest(self._key, b"".join(len(part).to_bytes(4, "big") + part for part in parts), "sha256")
+        # Each part goes with its length, so that no others come to the same.
+        return hmac.digest(self._key, msgspec.msgpack.encode(parts), "sha256")

@@ -1,13 +1,17 @@
 """What is asked about a client, and what can be said to it."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import msgspec
 
 from paperpath.protocol.sasl import Say
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True)
-class Client:
+
+class Client(msgspec.Struct, frozen=True, gc=False):
     """Who wants to log in, as far as the process that serves it knows."""
 
     service: str
@@ -15,8 +19,7 @@ class Client:
     secure: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True, gc=False):
     """Yes: it is this account."""
 
     account: str
@@ -25,8 +28,7 @@ class Identity:
     """Of the application password that was used."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True, gc=False):
     """It could not be told just now; nothing is said about the password."""
 
     reason: str
@@ -34,6 +36,10 @@ class Unknown:
 
 Verdict = Identity | Unknown | None
 """None: no."""
+
+Later = partial[Coroutine[Any, Any, T]]
+"""What is not known at once: call it, and wait for what it returns.  Most logins need no waiting: their password was
+judged a while ago, or is an application password.  Those cost neither a task nor a timer."""
 
 
 class Conversation(Protocol):
@@ -52,5 +58,5 @@ class Conversation(Protocol):
 class Backend(Protocol):
     """Somebody who knows passwords."""
 
-    async def check(self, name: str, password: bytes, client: Client) -> Verdict:
-        """Tell whose password this is.  Raises nothing."""
+    def check(self, name: str, password: bytes, client: Client) -> Verdict | Later[Verdict]:
+        """Tell whose password this is, now or later.  Raises nothing."""

@@ -8,6 +8,7 @@ one costs nothing.  Of every password there are SCRAM keys too, all of an accoun
 
 import hashlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import apsw
 
@@ -59,6 +60,15 @@ class AppPassword:
     created: int
 
 
+class Compared(NamedTuple):
+    """What is stored of an account's passwords, beside one that was given."""
+
+    password_hash: str
+    """Argon2id, of the account's own."""
+    label: str | None
+    """Of the application password that was given; None: it is none of them."""
+
+
 def digest(password: bytes) -> bytes:
     """Return what is kept of an application password."""
     return hashlib.sha256(b"paperpath application password\x00" + password).digest()
@@ -104,14 +114,21 @@ def clear_passwords(db: apsw.Connection, name: Name) -> tuple[tuple[str, bytes],
     return tuple((str(label), _blob(clear)) for label, clear in rows)
 
 
-def app_password_label(db: apsw.Connection, name: Name, password: bytes) -> str | None:
-    """Return the label of the application password that this is, or None."""
+def compare(db: apsw.Connection, name: Name, password: bytes) -> Compared | None:
+    """Return what can be told of a password without hashing, None where there is no such account."""
     row = db.execute(
         # Looked up by its digest: how long that takes tells about the digest, from which nothing follows.
-        "select label from app_password where domain = ? and local_part = ? and digest = ?",
+        "select password_hash, (select label from app_password where domain = ?1 and local_part = ?2 and digest = ?3)"
+        " from account where domain = ?1 and local_part = ?2",
         (*name[::-1], digest(password)),
     ).fetchone()
-    return None if row is None else str(row[0])
+    return None if row is None else Compared(str(row[0]), None if row[1] is None else str(row[1]))
+
+
+def compare_own(db: apsw.Connection, name: Name) -> Compared | None:
+    """The same in a file that has no application passwords yet."""
+    row = db.execute("select password_hash from account where domain = ? and local_part = ?", name[::-1]).fetchone()
+    return None if row is None else Compared(str(row[0]), None)
 
 
 def app_passwords(db: apsw.Connection, name: Name) -> list[AppPassword]:

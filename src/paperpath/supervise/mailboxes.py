@@ -6,17 +6,16 @@ from typing import Final
 from paperpath.config.schema import Config, Listen
 from paperpath.process.settings import Pop3Settings
 from paperpath.supervise.logins import mechanisms
+from paperpath.wire.logins import OPENING
 from paperpath.wire.tls import TlsSettings
 
 MAILBOXES: Final = "mailboxes"
 """What the door of `local` is called that mailboxes are opened at."""
 
-_SERVICES = frozenset({"pop3", "pop3s"})
-
 
 def is_pop3(listen: Listen) -> bool:
     """Tell whether a listening socket is `pop3`'s."""
-    return listen.service in _SERVICES
+    return listen.service in OPENING
 
 
 def needs_pop3(config: Config) -> bool:

@@ -27,6 +27,9 @@ VOUCHED: Final = "XCLIENT"
 """No mechanism of clients: a proxy of ``[fronts] xclient`` has judged the login itself, and the initial response is the
 name (Postfix's XCLIENT with LOGIN).  It opens no mailbox: `LoggedIn.door_pass` is empty."""
 
+OPENING: Final = frozenset({"pop3", "pop3s"})
+"""Services that open the mailbox of who has logged in."""
+
 BINDING_TYPE: Final = "tls-server-end-point"
 """The binding to a TLS channel that there is (RFC 5929)."""
 
@@ -81,7 +84,8 @@ class LoggedIn(msgspec.Struct, frozen=True, array_like=True, tag="logged-in", gc
     data: bytes
     """For the client, with the success (SCRAM's server signature over a protocol that can carry it); mostly empty."""
     door_pass: bytes
-    """What opens this account's mailbox at `local` for a short while (`process.passes`); empty for `VOUCHED`."""
+    """What opens this account's mailbox at `local` for a short while (`process.passes`); empty for `VOUCHED`, and where
+    the service is none of `OPENING`: `receive` gets none."""
 
 
 class LoginRefused(msgspec.Struct, frozen=True, array_like=True, tag="login-refused", gc=False):

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import apsw
@@ -50,7 +51,23 @@ async def test_the_right_password_lets_in(auth: Scene) -> None:
     answer = await auth.plain("You@Example.test", "secret")
     assert isinstance(answer, LoggedIn)
     assert (answer.account, answer.addresses) == ("you@example.test", (b"you@example.test",))
-    assert is_good_pass(PASS_KEY, "you@example.test", answer.door_pass, now=now())
+
+
+@pytest.mark.parametrize(("service", "opens"), [("pop3", True), ("pop3s", True), ("submission", False), ("", False)])
+async def test_who_logs_in_to_fetch_mail_is_given_a_pass(auth: Scene, service: str, opens: bool) -> None:
+    answer = await auth.plain("you@example.test", "secret", service=service)
+    assert isinstance(answer, LoggedIn)
+    assert is_good_pass(PASS_KEY, "you@example.test", answer.door_pass, now=now()) is opens
+    assert bool(answer.door_pass) is opens
+
+
+async def test_what_is_known_already_waits_for_nothing(auth: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(await auth.plain("you@example.test", "secret"), LoggedIn)
+    tasks: list[object] = []
+    monkeypatch.setattr(asyncio, "create_task", tasks.append)
+    for password in ("secret", "x7gk2-aaaaa"):
+        assert isinstance(await auth.plain("you@example.test", password), LoggedIn)
+    assert not tasks
 
 
 @pytest.mark.parametrize(
@@ -201,7 +218,7 @@ async def test_nobody_waits_for_ever(auth: Scene, monkeypatch: pytest.MonkeyPatc
     async def wait(*_: object) -> None:
         await never.wait()
 
-    monkeypatch.setattr(accounts_module.AccountsBackend, "check", wait)
+    monkeypatch.setattr(accounts_module.AccountsBackend, "check", lambda *_: partial(wait))
     await auth.again(timeout_s=0)
     answer = await auth.plain("you@example.test", "secret")
     assert isinstance(answer, LoginRefused) and answer.temporary
@@ -237,7 +254,7 @@ async def test_a_defect_of_ours_is_temporary(auth: Scene, monkeypatch: pytest.Mo
 
     seen: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.append(context["exception"]))
-    monkeypatch.setattr(accounts_module.AccountsFile, "password_hash", broken)
+    monkeypatch.setattr(accounts_module.AccountsFile, "compare", broken)
     answer = await auth.plain("you@example.test", "secret")
     assert isinstance(answer, LoginRefused) and answer.temporary
     assert isinstance(seen[0], ZeroDivisionError)

@@ -1,16 +1,27 @@
+from functools import partial
 from typing import Any, cast
 
 from paperpath.auth.accounts import AccountsFile
 from paperpath.auth.judge import Judge, addresses_of
 from paperpath.auth.tokens_client import Tokens
-from paperpath.auth.verdict import Client, Identity, Unknown, Verdict
+from paperpath.auth.verdict import Client, Identity, Later, Unknown, Verdict
 
 CLIENT = Client("submission", "192.0.2.1", secure=True)
 ANN = Identity("ann@example.test")
 
 
 class Says:
-    """A backend, or a judge of tokens, that always says the same."""
+    """A backend that always says the same, later."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        self._worth = Worth(verdict)
+
+    def check(self, *_: Any) -> Later[Verdict]:
+        return partial(self._worth.check)
+
+
+class Worth:
+    """A judge of tokens that always says the same."""
 
     def __init__(self, verdict: Verdict) -> None:
         self._verdict = verdict
@@ -20,7 +31,7 @@ class Says:
 
 
 def judge(*verdicts: Verdict, token: Verdict = None) -> Judge:
-    file, tokens = AccountsFile("/nonexistent"), cast(Tokens, Says(token))
+    file, tokens = AccountsFile("/nonexistent"), cast(Tokens, Worth(token))
     backends = [Says(verdict) for verdict in verdicts]
     return Judge(backends=backends, accounts=None, file=file, tokens=tokens, secret=b"s" * 32)
 
@@ -36,7 +47,18 @@ async def test_the_first_yes_counts_and_one_that_cannot_tell_counts_more_than_a_
         ((None, None), None),
         ((), None),
     ):
-        assert await judge(*verdicts).check_password("ann", b"x", CLIENT) == result
+        said = judge(*verdicts).check_password("ann", b"x", CLIENT)
+        assert (await said() if isinstance(said, partial) else said) == result
+
+
+def test_a_first_backend_that_says_yes_at_once_is_not_waited_for() -> None:
+    class AtOnce:
+        def check(self, *_: Any) -> Verdict:
+            return ANN
+
+    file = AccountsFile("/nonexistent")
+    made = Judge(backends=[AtOnce(), Says(None)], accounts=None, file=file, tokens=None, secret=b"s" * 32)
+    assert made.check_password("ann", b"x", CLIENT) == ANN
 
 
 async def test_a_token_of_another_account_is_worth_nothing() -> None:
