@@ -9,6 +9,7 @@ import sys
 import msgspec
 
 from paperpath.system.pam import PamError, check_password
+from paperpath.system.spawn import heed_interrupts
 from paperpath.wire.frame import FrameBuffer, encode
 from paperpath.wire.outside import OUTSIDE_FRAME_MOST_BYTES, Checked, JudgePam
 
@@ -26,6 +27,7 @@ def judge(question: JudgePam) -> Checked:
 
 def main() -> None:
     """Serve until the other side hangs up."""
+    heed_interrupts()
     conversation = socket.socket(fileno=int(sys.argv[1]))
     frames = FrameBuffer(OUTSIDE_FRAME_MOST_BYTES)
     decode = msgspec.msgpack.Decoder(JudgePam).decode

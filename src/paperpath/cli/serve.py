@@ -11,7 +11,8 @@ def command(config_file: str | None) -> int:
     """Run the mail server in the foreground.
 
     The log goes to standard error.  TERM or Control-C ends it: what is under way is
-    finished first.  HUP reads the configuration again.
+    finished first.  HUP reads the configuration again, ALRM has everything in the queue
+    tried now.  USR1 and USR2 are ignored.
 
     \b
     Example:

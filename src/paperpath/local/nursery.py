@@ -16,6 +16,7 @@ import msgspec
 
 from paperpath.local import worker_main
 from paperpath.system.forking import fork_as
+from paperpath.system.spawn import heed_interrupts
 from paperpath.wire.frame import FrameBuffer, encode
 from paperpath.wire.nursery import Grown, NotReared, Rear, Reared
 
@@ -80,6 +81,7 @@ class Nursery:
 
 def main() -> None:
     """Load what a worker needs, and serve."""
+    heed_interrupts()
     import uvloop  # noqa: F401  (its copies run on it)
 
     gc.collect()

@@ -13,6 +13,7 @@ from paperpath.process.child import new_log, report_broken, run_loop
 from paperpath.system.confine import confine_calls, confine_files
 from paperpath.system.kernel import forbid_new_privileges
 from paperpath.system.privileges import limit_resources
+from paperpath.system.spawn import heed_interrupts
 
 _FILES_MOST = CONVERSATIONS_MOST + 200
 
@@ -34,6 +35,7 @@ def _needed(folder: str) -> str:
 
 def main(arguments: list[str]) -> None:
     """Give up what is not needed, then work."""
+    heed_interrupts()
     descriptor, folder, user, log_form = arguments
     os.umask(0o077)
     forbid_new_privileges()

@@ -29,6 +29,7 @@ from paperpath.system.clock import now
 from paperpath.system.confine import confine_calls, confine_files
 from paperpath.system.kernel import forbid_new_privileges
 from paperpath.system.privileges import limit_resources
+from paperpath.system.spawn import heed_interrupts
 
 _FILES_MOST = 1024
 """What programs of users expect to be allowed; more than a batch, its jobs and the threads need."""
@@ -78,6 +79,7 @@ def _confine_to(folder: str) -> None:
 
 def main(arguments: list[str]) -> None:
     """Give up what is not needed, then work."""
+    heed_interrupts()
     given = _given(arguments)
     os.umask(0o077)
     if given.instructions is not None:

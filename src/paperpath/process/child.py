@@ -23,6 +23,7 @@ from paperpath.system.confine import confine_calls, confine_files
 from paperpath.system.kernel import forbid_new_privileges
 from paperpath.system.output import write_stderr
 from paperpath.system.privileges import FILES_MOST, limit_resources
+from paperpath.system.spawn import heed_interrupts
 from paperpath.telemetry.events import ProcessBroken
 from paperpath.telemetry.log import Log
 from paperpath.wire.supervision import Configure, Drain, FromSupervisor, Listener, Ready, Rejected
@@ -161,6 +162,7 @@ def run_role(
     starting programs, and once the settings are there every file but those of ``_readable`` and ``writable``.
     ``is_small``: it has little to do, and is to take little memory.
     """
+    heed_interrupts()
     if confined:
         forbid_new_privileges()
         limit_resources(files=FILES_MOST)

@@ -124,6 +124,8 @@ class Supervisor:
             loop.add_signal_handler(number, self._ordered, number.name)
         loop.add_signal_handler(signal.SIGHUP, self._orders.put_nowait, _HUP)
         loop.add_signal_handler(signal.SIGALRM, self._retry_all)
+        for number in (signal.SIGUSR1, signal.SIGUSR2):  # they mean nothing here, and must not end the service
+            loop.add_signal_handler(number, lambda: None)
 
     def _retry_all(self) -> None:
         """Have everything in the queue tried now, as qmail-send does at this signal."""

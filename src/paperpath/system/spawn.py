@@ -12,6 +12,7 @@ from paperpath.system.users import User, find_user
 PROGRAM_PATH = "/usr/local/bin:/usr/bin:/bin"
 ENVIRONMENT = {"PATH": PROGRAM_PATH, "LANG": "C.UTF-8"}
 """Of every process of ours, and of users' programs."""
+_INTERRUPT = frozenset({signal.SIGINT})
 ROOM_FOR_TITLE = " " * 400
 """An argument for a process whose copies are to be told apart: see `forking.set_title`."""
 
@@ -92,22 +93,34 @@ def spawn(
     With ``user``, an account or the name of one, it gives up this process's user, group and supplementary
     groups for that account's own; ``None`` changes nothing.  Raises PermissionError where the account has
     user id 0, and OSError where there is no such account or the process could not be started.
+
+    INT waits until the module calls `heed_interrupts`: a Python that is just starting would answer it with a traceback.
     """
     account = None if user is None else _account(user)
-    child = subprocess.Popen(
-        [sys.executable, "-I", "-m", module, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        pass_fds=tuple(descriptors),
-        cwd="/",
-        env={**ENVIRONMENT, **environment},
-        start_new_session=True,
-        umask=0o077,
-        user=None if account is None else account.uid,
-        group=None if account is None else account.gid,
-        extra_groups=None if account is None else [account.gid],
-    )
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
+    try:
+        child = subprocess.Popen(
+            [sys.executable, "-I", "-m", module, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=tuple(descriptors),
+            cwd="/",
+            env={**ENVIRONMENT, **environment},
+            start_new_session=True,
+            umask=0o077,
+            user=None if account is None else account.uid,
+            group=None if account is None else account.gid,
+            extra_groups=None if account is None else [account.gid],
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
     return Process(child)
+
+
+def heed_interrupts() -> None:
+    """Let INT end this process, which `spawn` started, without a word from Python; call it first of all."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
 
 
 def _account(user: User | str) -> User:
