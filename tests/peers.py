@@ -41,6 +41,7 @@ PACKAGES: Final = {
     "fetchmail": "fetchmail",
     "gcc": "gcc",
     "getmail": "getmail6",
+    "haproxy": "haproxy",
     "ip": "iproute2",
     "libssl-dev": "libssl-dev",  # no command: asked for where its headers are missing
     "maildrop": "maildrop",

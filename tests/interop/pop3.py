@@ -40,8 +40,8 @@ class Fetched:
 
 
 @contextmanager
-def pop3_service(settings: Settings | None = None) -> Iterator[Fetched]:
-    """Run a service with SMTP, POP3 with STLS, and POP3S."""
+def pop3_service(settings: Settings | None = None, *, proxy: str = "never") -> Iterator[Fetched]:
+    """Run a service with SMTP, POP3 with STLS, and POP3S; ``proxy`` is that of all three."""
     folder = Path(tempfile.mkdtemp(prefix="pc", dir="/tmp"))
     try:
         authority = Authority()
@@ -49,9 +49,8 @@ def pop3_service(settings: Settings | None = None) -> Iterator[Fetched]:
         ports = free_port(), free_port()
         with running_service(accounts=(ACCOUNT, OTHER), start=False) as service:
             listen = [
-                {"service": "smtp", "address": f"127.0.0.1:{service.port}"},
-                {"service": "pop3", "address": f"127.0.0.1:{ports[0]}"},
-                {"service": "pop3s", "address": f"127.0.0.1:{ports[1]}"},
+                {"service": name, "address": f"127.0.0.1:{port}", "proxy": proxy}
+                for name, port in zip(("smtp", "pop3", "pop3s"), (service.port, *ports), strict=True)
             ]
             service.configure({"listen": listen, "tls": {"certificate": str(certificate), "key": str(key)}})
             service.configure(settings or {})

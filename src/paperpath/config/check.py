@@ -25,7 +25,6 @@ from paperpath.wire.tls import TLS_FROM_THE_START
 
 _DOMAIN = 'write a name such as "mx.example.org"'
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-_NEVER_PROXIED = frozenset({"pop3", "pop3s"})
 _RUN_MOST_BYTES = SOCKET_PATH_MOST_BYTES - len("/" + QUEUE_CONTROL)
 
 
@@ -170,8 +169,8 @@ class Checker:
 
     def _proxy(self, at: int, listener: Listen, config: Config) -> None:
         key = f"listen[{at}].proxy"
-        if listener.service in _NEVER_PROXIED or listener.address.startswith("unix:"):
-            self._note(key, "is for ports on which mail comes in", 'write proxy = "never"')
+        if listener.address.startswith("unix:"):
+            self._note(key, "is for TCP ports", 'write proxy = "never"')
         elif not config.fronts.proxy:
             self._note(key, "nobody may send a PROXY header", "list the load balancers in [fronts] proxy")
 

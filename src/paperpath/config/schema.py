@@ -28,7 +28,10 @@ class Listen(Section, frozen=True, kw_only=True):
     address: Annotated[Text, about("Where: ``host:port``, ``[v6]:port`` or ``unix:/path``.")]
     proxy: Annotated[
         Literal["never", "always"],
-        about("Whether each connection begins with a PROXY header, from the load balancers of ``[fronts]`` only."),
+        about(
+            "Whether each connection begins with a PROXY header, from the load balancers of ``[fronts]`` only. Not for "
+            "Unix sockets."
+        ),
     ] = "never"
 
 

@@ -11,6 +11,7 @@ from paperpath.pop3.sessions import Sessions
 from paperpath.process.child import Listeners
 from paperpath.process.guard import Guard
 from paperpath.process.logins import Logins
+from paperpath.process.proxied import Behind, ProxyDoor
 from paperpath.process.settings import Pop3Settings
 from paperpath.telemetry.log import Log
 
@@ -56,8 +57,18 @@ class Pop3Role:
 
     async def _serve(self, service: Service, name: str, sock: socket.socket) -> asyncio.Server:
         spoken = name.partition(" ")[0]
-        loop = asyncio.get_running_loop()
-        return await loop.create_server(lambda: Session(service, spoken, self._sessions), sock=sock, backlog=_BACKLOG)
+        loop, sessions = asyncio.get_running_loop(), self._sessions
+
+        def session() -> asyncio.Protocol:
+            return Session(service, spoken, sessions)
+
+        def turn_away(peer: str, reason: str) -> None:
+            sessions.turn_away(service.network_of(peer), peer, reason)
+
+        if name not in service.settings.proxied:
+            return await loop.create_server(session, sock=sock, backlog=_BACKLOG)
+        behind = Behind(service.balancers, sessions.spoken_for, session, turn_away)
+        return await loop.create_server(lambda: ProxyDoor(behind), sock=sock, backlog=_BACKLOG)
 
     def _stop_listening(self) -> None:
         for server in self._servers:

@@ -34,6 +34,8 @@ class Service:
         self.binds = any(name.endswith(_BINDING) for name in settings.mechanisms)
         """Whether a mechanism has a use for the TLS channel's binding."""
         self.network_of = lru_cache(maxsize=_PEERS_REMEMBERED)(_network_of)
+        self.balancers = tuple(map(ipaddress.ip_network, settings.proxy_networks))
+        """Networks of those who may tell for whom they speak in a PROXY header."""
         relay_networks = [ipaddress.ip_network(network) for network in settings.relay_networks]
 
         @lru_cache(maxsize=_PEERS_REMEMBERED)

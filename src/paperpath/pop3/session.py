@@ -3,6 +3,7 @@
 The machine says what comes next; `LoggingIn` and `Fetching` answer its questions; this has the connection.
 """
 
+from asyncio import BaseTransport
 from typing import Any
 
 from paperpath.base.text import describe
@@ -75,8 +76,7 @@ class Session(Conversation):
         """Greet, unless the client is not welcome."""
         self._transport = transport
         self._started = self.last_step = self._sessions.time()
-        address = transport.get_extra_info("peername")
-        self._peer = address[0] if isinstance(address, tuple) else "local"
+        self._peer = self._sessions.spoken_for.pop(transport, "") or _address(transport)
         service = self._service
         self._machine = Pop3Session(self._config())
         self._login = LoggingIn(self, self._machine, service, self._opened)
@@ -278,6 +278,13 @@ class Session(Conversation):
 
     def _stop(self) -> None:
         self.end(STOPPING, "stopping")
+
+
+def _address(transport: BaseTransport) -> str:
+    address = transport.get_extra_info("peername")
+    if isinstance(address, tuple):
+        return str(address[0])
+    return "unknown" if address is None else "local"  # None: it has gone again
 
 
 Session._handlers = {

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
+from paperpath.process.proxied import SpokenFor
 from paperpath.telemetry.events import MailboxesTurnedAway
 from paperpath.telemetry.log import Log
 
@@ -47,6 +48,7 @@ class Sessions:
     def __init__(self) -> None:
         self._turned_away: dict[tuple[str, str], tuple[int, str]] = {}
         self.most = self.most_per_network = 0
+        self.spoken_for: SpokenFor = {}
         self.draining = False
         self.time: Callable[[], float] = asyncio.get_running_loop().time
         self._open: dict[OpenSession, str] = {}

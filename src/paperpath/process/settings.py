@@ -99,6 +99,10 @@ class Pop3Settings(Common, frozen=True, kw_only=True):
     """What clients may log in with; those that show a listener something only where ``plain_in_clear`` says so."""
     plain_in_clear: str = "never"
     """Or ``loopback``: clients on this host need no TLS."""
+    proxied: frozenset[str] = frozenset()
+    """Names of the listening sockets on which connections begin with a PROXY header."""
+    proxy_networks: tuple[str, ...] = ()
+    """Who may send one."""
     sessions_most: int
     sessions_per_address: int
     timeout_s: int

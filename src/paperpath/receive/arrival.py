@@ -46,6 +46,12 @@ def arrive_as(service: Service, name: str, sessions: Sessions, session: OpenSess
     return _let_in(service, name, sessions, session, peer, service.client(peer))
 
 
+def refuse_balanced(service: Service, sessions: Sessions, peer: str, reason: str) -> None:
+    """Note a connection that is to come through a load balancer, and did not as it should have."""
+    refused = Refused(replies.NOT_FOR_STRANGERS, reason)
+    sessions.turned_away.count(service.client(peer).wide or "this host", peer, refused)
+
+
 def _let_in(
     service: Service, name: str, sessions: Sessions, session: OpenSession, peer: str, client: Client
 ) -> Arrival:

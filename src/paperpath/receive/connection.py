@@ -86,7 +86,7 @@ class Connection(Conversation):
         self._started = self.last_input = self._sessions.time()
         arrival = arrive(self._service, self._service_name, self._sessions, self, transport)
         self._now_from(arrival)
-        self._xclient = self._service.may_say("xclient", self._peer)
+        self._xclient = self._service.may_use_xclient(self._peer)
         self._machine = ServerSession(self._service.config(self._kind()))
         if arrival.refusal is not None:
             self._turn_away(arrival.refusal)

@@ -3,16 +3,18 @@
 import asyncio
 import contextlib
 import socket
+from functools import partial
 
 from paperpath.process.child import Listeners
 from paperpath.process.directory import Directory
 from paperpath.process.guard import Guard
 from paperpath.process.logins import Logins
+from paperpath.process.proxied import Behind, ProxyDoor
 from paperpath.process.settings import ReceiveSettings
 from paperpath.process.submitter import Submitter
+from paperpath.receive.arrival import refuse_balanced
 from paperpath.receive.drops import Drops
 from paperpath.receive.load import Load, sessions_possible
-from paperpath.receive.proxied import ProxyDoor
 from paperpath.receive.qmqp import InjectionSession, QmqpSession
 from paperpath.receive.qmtp import QmtpSession
 from paperpath.receive.service import Service
@@ -99,13 +101,12 @@ class ReceiveRole:
             kind = _SESSIONS.get(spoken)
             return Session(service, spoken, sessions) if kind is None else kind(service, sessions)
 
-        def door() -> asyncio.Protocol:
-            return ProxyDoor(service, spoken, sessions, session)
-
         if sock.family == socket.AF_UNIX:
             return await loop.create_unix_server(session, sock=sock, backlog=_BACKLOG)
-        first = door if name in service.settings.proxied else session
-        return await loop.create_server(first, sock=sock, backlog=_BACKLOG)
+        if name not in service.settings.proxied:
+            return await loop.create_server(session, sock=sock, backlog=_BACKLOG)
+        behind = Behind(service.balancers, sessions.spoken_for, session, partial(refuse_balanced, service, sessions))
+        return await loop.create_server(lambda: ProxyDoor(behind), sock=sock, backlog=_BACKLOG)
 
     def _take_drops(self, service: Service) -> None:
         if not service.settings.drop:

@@ -7,7 +7,7 @@ import socket
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from paperpath.base.networks import networks_of, parse_address
+from paperpath.base.networks import is_within, networks_of, parse_address
 from paperpath.config.routing import route
 from paperpath.process.directory import Directory
 from paperpath.process.guard import Guard
@@ -79,10 +79,9 @@ class Service:
         self.submitter, self.directory, self.log = submitter, directory, log
         self.hostname = settings.hostname.encode()
         relay_networks = [ipaddress.ip_network(network) for network in settings.relay_networks]
-        self._fronts = {
-            "proxy": [ipaddress.ip_network(network) for network in settings.proxy_networks],
-            "xclient": [ipaddress.ip_network(network) for network in settings.xclient_networks],
-        }
+        self.balancers = tuple(map(ipaddress.ip_network, settings.proxy_networks))
+        """Networks of those who may tell for whom they speak in a PROXY header."""
+        self._xclient_networks = tuple(map(ipaddress.ip_network, settings.xclient_networks))
 
         @lru_cache(maxsize=_PEERS_REMEMBERED)
         def client(peer: str) -> Client:
@@ -145,21 +144,16 @@ class Service:
         """Tell whether the certificate that a client proved to hold lets it send to everywhere."""
         return tls is not None and self.tls is not None and tls.client_fingerprint in self.tls.relay_fingerprints
 
-    def may_say(self, how: str, peer: str) -> bool:
-        """Tell whether who is there may say for whom it speaks: ``how`` is ``proxy`` or ``xclient``."""
-        networks = self._fronts[how]
-        if not networks:
-            return False
-        try:
-            address = parse_address(peer)
-        except ValueError:
-            return False
-        return any(address in network for network in networks)
+    def may_use_xclient(self, peer: str) -> bool:
+        """Tell whether who is there may say for whom it speaks."""
+        return bool(self._xclient_networks) and is_within(peer, self._xclient_networks)
 
     def client_at(self, transport: asyncio.BaseTransport) -> tuple[str, Client]:
         """Return who is at the other end, as text, and what that tells."""
         address = transport.get_extra_info("peername")
         if isinstance(address, tuple):
             return address[0], self.client(address[0])
+        if address is None:  # it came by TCP and has gone again
+            return "unknown", self.client("unknown")
         uid = uid_of(transport)
         return f"local uid {uid}", Client(relay=uid in self.settings.trusted_users, network="")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from paperpath.base.reply import Reply
+from paperpath.process.proxied import SpokenFor
 from paperpath.receive import replies
 from paperpath.receive.standing import THIS_HOST, Rank, Standing
 from paperpath.receive.turned_away import TurnedAwayLately
@@ -74,8 +75,7 @@ class Sessions:
         self.draining = False
         self.turned_away = TurnedAwayLately()
         self.time: Callable[[], float] = asyncio.get_running_loop().time
-        self.spoken_for: dict[asyncio.BaseTransport, str] = {}
-        """Connections whose session begins now, and the client's address that a load balancer told."""
+        self.spoken_for: SpokenFor = {}
         self._open: dict[OpenSession, Standing] = {}
         self._from: Counter[str] = Counter()
         self._none_open = asyncio.Event()

@@ -23,8 +23,8 @@ def needs_pop3(config: Config) -> bool:
     return any(map(is_pop3, config.listen))
 
 
-def pop3_settings(config: Config, tls: TlsSettings | None, guard: str) -> Pop3Settings:
-    """Return what the process is told."""
+def pop3_settings(config: Config, tls: TlsSettings | None, guard: str, proxied: frozenset[str]) -> Pop3Settings:
+    """Return what the process is told; ``proxied``: the names of its sockets behind load balancers."""
     return Pop3Settings(
         hostname=config.hostname,
         run=config.paths.run,
@@ -38,6 +38,8 @@ def pop3_settings(config: Config, tls: TlsSettings | None, guard: str) -> Pop3Se
         relay_networks=config.relay.networks,
         strained_timeout_s=config.limits.strained_timeout,
         guard=guard,
+        proxied=proxied,
+        proxy_networks=config.fronts.proxy,
     )
 
 

@@ -145,7 +145,7 @@ def make_plan(config: Config, processors: int) -> Plan:
         guard = guard_settings(config, users.uid)
         parts.append(Part("guard", "guard", users.name("guard"), _pack(guard), tuple(GUARD_DOORS)))
     if pop3:
-        fetching = _pack(pop3_settings(config, tls, _guard_door(config)))
+        fetching = _pack(pop3_settings(config, tls, _guard_door(config), _proxied(config, pop3=True)))
         parts.append(Part("pop3", "pop3", users.name("pop3"), fetching, tuple(door.name for door in pop3)))
     names = (*(door.name for door in smtp), _INJECT)
     for number in range(receivers):
@@ -181,6 +181,13 @@ def _login_parts(config: Config, users: _Users) -> list[Part]:
 
 def _door_name(listen: Listen) -> str:
     return f"{listen.service} {listen.address}"
+
+
+def _proxied(config: Config, *, pop3: bool) -> frozenset[str]:
+    """Return the names of the listening sockets, of `pop3` or of `receive`, that are behind load balancers."""
+    return frozenset(
+        _door_name(listen) for listen in config.listen if listen.proxy == "always" and is_pop3(listen) is pop3
+    )
 
 
 def _inner_doors(config: Config) -> tuple[Door, ...]:
@@ -246,7 +253,7 @@ def _receive(
         sessions_most=max(1, config.receive.sessions // processes),
         sessions_per_address=config.receive.sessions_per_address,
         command_timeout_s=config.receive.command_timeout,
-        proxied=frozenset(_door_name(listen) for listen in config.listen if listen.proxy == "always"),
+        proxied=_proxied(config, pop3=False),
         proxy_networks=config.fronts.proxy,
         xclient_networks=config.fronts.xclient,
         tls=tls,

@@ -151,7 +151,8 @@ class TurnedAway(Event, frozen=True):
     name: ClassVar[str] = "session.turned-away"
     level: ClassVar[Level] = "notice"
     advice: ClassVar[str] = (
-        "If one knows these clients, [relay] networks or the setting that the reason names lets them in."
+        "If one knows these clients, [relay] networks or the setting that the reason names lets them in. Where the "
+        'reason is a PROXY header, see to it that the balancer sends one, or write proxy = "never" in [[listen]].'
     )
     network: str
     peer: str
@@ -309,7 +310,10 @@ class MailboxesTurnedAway(Event, frozen=True):
 
     name: ClassVar[str] = "mailbox.turned-away"
     level: ClassVar[Level] = "notice"
-    advice: ClassVar[str] = "[pop3] has the numbers of sessions; `paperpath ban` tells of bans, and lifts them."
+    advice: ClassVar[str] = (
+        "[pop3] has the numbers of sessions; `paperpath ban` tells of bans, and lifts them. Where the reason is a "
+        'PROXY header, see to it that the balancer sends one, or write proxy = "never" in [[listen]].'
+    )
     network: str
     peer: str
     """The last of them."""

@@ -267,7 +267,8 @@ def test_tls() -> None:
         ('[tls]\nrelay_fingerprints = ["ab"]', "tls.relay_fingerprints[0]", "'ab' is not a SHA-256 in hexadecimal"),
         ('[[listen]]\nservice = "pop3s"\naddress = "127.0.0.1:995"', "listen[0].service", "pop3s needs a certificate"),
         (PROXIED, "listen[0].proxy", "nobody may send a PROXY header"),
-        (PROXIED.replace("127.0.0.1:25", "unix:/x"), "listen[0].proxy", "is for ports on which mail comes in"),
+        (PROXIED.replace("127.0.0.1:25", "unix:/x"), "listen[0].proxy", "is for TCP ports"),
+        (PROXIED.replace("smtp", "pop3"), "listen[0].proxy", "nobody may send a PROXY header"),
         ('[fronts]\nxclient = ["192.0.2.1/24"]', "fronts.xclient[0]", "192.0.2.1/24 has host bits set"),
     ],
 )

@@ -163,12 +163,12 @@ class Scene:
         path.write_bytes(content)
         return path
 
-    def client(self) -> "Client":
-        self.open.append(Client(self.port))
+    def client(self, before: str = "") -> "Client":
+        self.open.append(Client(self.port, before=before))
         return self.open[-1]
 
-    def tls_client(self, context: ssl.SSLContext) -> "Client":
-        self.open.append(Client(self.tls_port, context))
+    def tls_client(self, context: ssl.SSLContext, before: str = "") -> "Client":
+        self.open.append(Client(self.tls_port, context, before))
         return self.open[-1]
 
     def logged_in(self, name: str = "joe") -> "Client":
@@ -185,8 +185,10 @@ class Scene:
 class Client:
     """A client that sends what it is told."""
 
-    def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, port: int, context: ssl.SSLContext | None = None, before: str = "") -> None:
+        """``before``: sent first, in clear."""
         self.sock = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
+        self.sock.sendall(before.encode())
         if context is not None:
             self.sock = context.wrap_socket(self.sock, server_hostname="mx.box.test")
         self.file = self.sock.makefile("rb")

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from paperpath.process.proxied import Behind, ProxyDoor
 from paperpath.process.settings import ReceiveSettings
-from paperpath.receive.proxied import ProxyDoor
+from paperpath.receive.arrival import refuse_balanced
 from paperpath.receive.session import Session
 from tests.certificates import Authority
 from tests.certificates import settings as tls_settings
@@ -55,8 +57,11 @@ async def serving(
         server.opened.append(Session(scene.service, service, scene.sessions))
         return server.opened[-1]
 
+    turn_away = partial(refuse_balanced, scene.service, scene.sessions)
+    behind = Behind(scene.service.balancers, scene.sessions.spoken_for, session, turn_away)
+
     def door() -> asyncio.Protocol:
-        return ProxyDoor(scene.service, service, scene.sessions, session)
+        return ProxyDoor(behind)
 
     first = door if proxied else session
     listening = await asyncio.get_running_loop().create_server(first, "127.0.0.1", 0)

@@ -1,12 +1,14 @@
 """Who may say for whom it speaks, and what counts then: PROXY headers and XCLIENT."""
 
 import asyncio
+import socket
+import struct
 
 import msgspec
 import pytest
 
+from paperpath.process import proxied
 from paperpath.process.settings import ReceiveSettings
-from paperpath.receive import proxied
 from paperpath.wire.logins import VOUCHED, LoggedIn, LoginRefused
 from tests.loops import on_both_loops, run
 from tests.tls_client import TlsClient
@@ -102,9 +104,10 @@ def test_no_header_no_session(loop: str, sent: bytes, reason: str, monkeypatch: 
             if sent:
                 await client.send(sent)
             assert await client.replies() == []
-            (line,) = server.scene.events("session.closed")
-            assert (line["result"], line["reason"]) == ("error", reason)
-            assert not server.opened
+            server.scene.sessions.turned_away.log(server.scene.log)
+            (line,) = server.scene.events("session.turned-away")
+            assert (line["peer"], line["connections"], line["reason"]) == ("127.0.0.1", 1, reason)
+            assert not server.opened and not server.scene.events("session.closed")
 
     run(loop, main())
 
@@ -124,6 +127,27 @@ def test_a_header_from_anybody_else_is_not_read(loop: str) -> None:
             (line,) = server.scene.events("session.turned-away")
             assert (line["peer"], line["reason"]) == ("127.0.0.1", "not in [fronts] proxy")
             assert not server.opened
+
+    run(loop, main())
+
+
+@on_both_loops
+@pytest.mark.parametrize("balanced", [True, False])
+def test_who_has_gone_again_before_it_is_looked_at(loop: str, balanced: bool) -> None:
+    """As load balancers do that only look whether anybody is here; on uvloop there is no address any more then."""
+
+    async def main() -> None:
+        async with serving(configured=behind(), proxied=balanced) as server:
+            with socket.create_connection(("127.0.0.1", server.port)) as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            async with TlsClient(server.port) as client:
+                await client.send((HEADER if balanced else b"") + b"QUIT\r\n")
+                assert codes(await client.replies(2)) == "220 221"
+            await asyncio.wait_for(server.scene.sessions.all_ended(), 10)
+            peers = {line["peer"] for line in server.scene.events("session.closed")}
+            gone = {"unknown" if loop == "uvloop" else "127.0.0.1"}
+            assert peers == ({"192.0.2.77"} if balanced else gone | {"127.0.0.1"})
+            assert not any("local" in peer for peer in peers)
 
     run(loop, main())
 
