@@ -71,7 +71,7 @@ class Deliveries:
         self._writer, self._contents, self._journal = writer, contents, journal
         self.window = Window(limits_of(settings))
         self.window.shut("remote")
-        self.schedule = Schedule(self.window, writer, journal.log, self._begin, settings.transaction_recipients)
+        self.schedule = Schedule(self.window, writer, journal, self._begin, settings.transaction_recipients)
         self._local = LocalAgents(settings.run, contents, self._reported, self._lost, self._without_worker)
         self._remote = RemoteAgents(contents, self._reported, self._lost, self._remote_changed)
         self._last_message = last_message
@@ -251,7 +251,7 @@ class Deliveries:
     ) -> None:
         def written(ended: list[int] | Exception) -> None:
             if isinstance(ended, StoreFull):
-                self._journal.storage_full(ended)
+                self._journal.room.lacks(str(ended))
                 again = asyncio.get_running_loop().call_later
                 again(_SETTLE_AGAIN_S, self._write, work, settlement, follow_up, report, began)
                 return

@@ -124,7 +124,7 @@ class Intake:
             isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         )
         if full:
-            self._journal.storage_full(error)
+            self._journal.room.lacks(str(error), refused=1)
         else:
             self._journal.broken("accepting a message", error)
         channel.send(NotAccepted(submit.ticket, full))

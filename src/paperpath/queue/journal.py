@@ -3,6 +3,7 @@
 from paperpath.base.ids import show_id
 from paperpath.base.outcome import Deferred, Delivered, Outcome
 from paperpath.base.text import describe, one_line, show
+from paperpath.process.room import Room
 from paperpath.queue.endings import Ending, Settlement
 from paperpath.queue.jobs import Work
 from paperpath.store.contract import Interrupted, NewMessage
@@ -20,9 +21,11 @@ class Journal:
 
     def __init__(self, log: Log) -> None:
         self.log = log
+        self.room = Room(log)
 
     def accepted(self, message: NewMessage) -> None:
         """A message is in."""
+        self.room.is_there()
         self.log.emit(
             events.MessageAccepted(
                 message=show_id(message.message),
@@ -69,10 +72,6 @@ class Journal:
                 destination=delivery.destination,
             )
         )
-
-    def storage_full(self, error: Exception) -> None:
-        """No room."""
-        self.log.emit(events.StorageFull(error=str(error)))
 
     def broken(self, where: str, error: BaseException) -> None:
         """A defect of ours."""

@@ -7,14 +7,12 @@ destination stands in line, and when the clock reaches the moment at which somet
 import asyncio
 from collections.abc import Callable
 
-from paperpath.base.text import describe
 from paperpath.queue.jobs import Work, of_claimed
+from paperpath.queue.journal import Journal
 from paperpath.queue.window import Key, Window
 from paperpath.queue.writer import Writer
 from paperpath.store.contract import Claimed, DestinationDue, Store, StoreFull
 from paperpath.system.clock import now
-from paperpath.telemetry.events import ProcessBroken, StorageFull
-from paperpath.telemetry.log import Log
 
 _LINE = 200
 """Destinations fetched into the line at once; the store keeps the others."""
@@ -27,11 +25,16 @@ class Schedule:
     """Looks into the store and begins what is due."""
 
     def __init__(
-        self, window: Window, writer: Writer, log: Log, begin: Callable[[Work], None], transaction_recipients: int
+        self,
+        window: Window,
+        writer: Writer,
+        journal: Journal,
+        begin: Callable[[Work], None],
+        transaction_recipients: int,
     ) -> None:
         self.transaction_recipients = transaction_recipients
         self._loop = asyncio.get_running_loop()
-        self._window, self._writer, self._log, self._begin = window, writer, log, begin
+        self._window, self._writer, self._journal, self._begin = window, writer, journal, begin
         self._pump_scheduled = False
         self._looking = False
         self._look_again = False
@@ -132,9 +135,9 @@ class Schedule:
 
     def _failed(self, what: str, error: Exception) -> None:
         if isinstance(error, StoreFull):  # a claim is written down too
-            self._log.emit(StorageFull(error=f"{what}: {error}"))
+            self._journal.room.lacks(f"{what}: {error}")
         else:
-            self._log.emit(ProcessBroken(where=what, error=describe(error)))
+            self._journal.broken(what, error)
 
     def _give_back(self, key: Key, places: int) -> None:
         for _ in range(places):

@@ -8,7 +8,6 @@ from paperpath.receive.gatherer import Gatherer
 from paperpath.receive.recipients import Verdict
 from paperpath.receive.service import Service
 from paperpath.receive.submission import Message
-from paperpath.telemetry.events import StorageFull
 from paperpath.wire.intake import Accepted, NotAccepted, Submit
 
 OnFate = Callable[[Accepted | Verdict], None]
@@ -50,6 +49,8 @@ class Content:
             is_looping = gatherer.is_looping(content)
         except OSError as error:
             return self.spooling_failed(error)
+        if descriptor is not None:
+            self._service.room.is_there()
         return _LOOPING if is_looping else Message(content, descriptor, gatherer.size)
 
     def replace(self, descriptor: int) -> None:
@@ -58,7 +59,7 @@ class Content:
 
     def spooling_failed(self, error: OSError) -> Verdict:
         """Let go of what there is, and tell the log; return what is said of it."""
-        self._service.log.emit(StorageFull(error=f"spooling a large message: {error.strerror}"))
+        self._service.room.lacks(f"spooling a large message: {error.strerror}", refused=1)
         self._is_broken = True
         self._gatherer.drop()
         return _NOT_SPOOLED

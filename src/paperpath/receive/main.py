@@ -10,6 +10,7 @@ from paperpath.process.directory import Directory
 from paperpath.process.guard import Guard
 from paperpath.process.logins import Logins
 from paperpath.process.proxied import Behind, ProxyDoor
+from paperpath.process.room import Room
 from paperpath.process.settings import ReceiveSettings
 from paperpath.process.submitter import Submitter
 from paperpath.receive.arrival import refuse_balanced
@@ -45,6 +46,7 @@ class ReceiveRole:
         self._submitter: Submitter | None = None
         self._directory: Directory | None = None
         self._logins: Logins | None = None
+        self._room = Room(log)
         self._drops: Drops | None = None
         self._guard: Guard | None = None
         self._guard_path = ""
@@ -63,7 +65,7 @@ class ReceiveRole:
         if settings.mechanisms and self._logins is None:
             self._logins = Logins(f"{settings.run}/auth", "receive")
         logins = self._logins if settings.mechanisms else None
-        service = Service(settings, self._submitter, self._directory, self._log, self._guard, logins)
+        service = Service(settings, self._submitter, self._directory, self._log, self._guard, logins, self._room)
         servers = [await self._serve(service, name, sock) for name, sock in listeners]
         self._stop_listening()
         self._servers = servers

@@ -12,6 +12,7 @@ from paperpath.config.routing import route
 from paperpath.process.directory import Directory
 from paperpath.process.guard import Guard
 from paperpath.process.logins import Logins
+from paperpath.process.room import Room
 from paperpath.process.settings import ReceiveSettings
 from paperpath.process.submitter import Submitter
 from paperpath.protocol.smtp_server import ServerConfig
@@ -71,11 +72,14 @@ class Service:
         log: Log,
         guard: Guard | None = None,
         logins: Logins | None = None,
+        room: Room | None = None,
     ) -> None:
         self.settings = settings
         self.guard = guard or Guard("", "receive")
         self.logins = logins
         """Where logins are judged; None: nobody logs in."""
+        self.room = room or Room(log)
+        """Whether there is room to spool large messages."""
         self.submitter, self.directory, self.log = submitter, directory, log
         self.hostname = settings.hostname.encode()
         relay_networks = [ipaddress.ip_network(network) for network in settings.relay_networks]

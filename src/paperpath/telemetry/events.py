@@ -485,12 +485,24 @@ class QueueOperated(Event, frozen=True):
 
 
 class StorageFull(Event, frozen=True):
-    """There is no room for new mail, or to note a delivery; clients are told to try later, and deliveries wait."""
+    """There is no room for new mail, or to note a delivery; clients are told to try later, and deliveries wait.  Said
+    once, until there is room again."""
 
     name: ClassVar[str] = "storage.full"
     level: ClassVar[Level] = "alert"
     advice: ClassVar[str] = "Make room on the file system that holds [paths] state; nothing accepted is affected."
     error: str
+
+
+class StorageFree(Event, frozen=True):
+    """There is room again: a message was taken, and for a minute none was refused."""
+
+    name: ClassVar[str] = "storage.free"
+    level: ClassVar[Level] = "notice"
+    refused: int
+    """Messages that this process refused meanwhile; each has its `message.refused`."""
+    duration_s: float
+    """From the first time that room was missing to the last."""
 
 
 class StorageUnusable(Event, frozen=True):

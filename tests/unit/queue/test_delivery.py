@@ -270,7 +270,7 @@ async def test_outcome_that_finds_no_room_is_kept(scene: Service, monkeypatch: p
     await scene.remote.deliver(NO)
     await scene.remote.deliver()
     await scene.lines.logged("message.done", 2)
-    assert len(scene.lines.with_event("storage.full")) == 2
+    assert len(scene.lines.with_event("storage.full")) == 1
     assert len(scene.lines.with_event("delivery.failed")) == 1
     await scene.nothing_left()
 

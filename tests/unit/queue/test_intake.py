@@ -147,6 +147,8 @@ async def test_message_that_cannot_be_stored_is_put_off(
     assert await bring(door) == NotAccepted(1, full)
     assert door.inside.discarded == door.inside.taken
     assert len(door.lines) == 1
+    assert await bring(door) == NotAccepted(2, full)
+    assert len(door.lines) == (1 if full else 2), "a full disk is told once"
 
 
 @pytest.mark.parametrize("bring", [Door.bring, Door.bring_large])

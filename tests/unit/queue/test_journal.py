@@ -69,7 +69,7 @@ def test_other_lines(lines: Lines) -> None:
     journal.accepted(NewMessage(1, b"s@far.test", b"", CONTENT, len(CONTENT), NOW, "smtp 192.0.2.1", False, to))
     journal.agent_gone("alice", 2)
     journal.interrupted(Interrupted(1, 0, b"a@far.test", "far.test"))
-    journal.storage_full(OSError("no room"))
+    journal.room.lacks("no room")
     journal.broken("routing", KeyError("x"))
     assert [line.split()[2] for line in lines.lines] == [
         "message.accepted",

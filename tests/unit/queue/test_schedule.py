@@ -7,6 +7,7 @@ import pytest
 
 from paperpath.queue import schedule as schedule_module
 from paperpath.queue.jobs import Work
+from paperpath.queue.journal import Journal
 from paperpath.queue.schedule import Schedule
 from paperpath.queue.window import Key, Limits, Window
 from paperpath.queue.writer import Writer
@@ -77,7 +78,7 @@ class Scene:
         self.lines = Lines()
         self._at_once = at_once
         writer = cast(Writer, Turns(backlog))
-        self.schedule = Schedule(self.window, writer, self.lines.log, self._begin, 50)
+        self.schedule = Schedule(self.window, writer, Journal(self.lines.log), self._begin, 50)
 
     def _begin(self, work: Work) -> None:
         self.begun[work.key[1]] += 1

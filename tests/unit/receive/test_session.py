@@ -679,8 +679,11 @@ async def test_message_that_cannot_be_spooled_is_put_off_and_the_session_goes_on
     with monkeypatch.context() as patch:
         patch.setattr(gatherer, failing, full)
         client.send(*[b"x" * 998 + b"\r\n"] * (size // 999 + 1), b".\r\n")
-    assert client.replies()[-1] == "452 4.3.1"
-    assert "No space" in spooling.events("storage.full")[0]["error"]
+        assert client.replies()[-1] == "452 4.3.1"
+        client.send(ENVELOPE, b"DATA\r\n", *[b"x" * 998 + b"\r\n"] * (size // 999 + 1), b".\r\n")
+    assert [line["code"] for line in spooling.events("message.refused")] == [452, 452]
+    (full_disk,) = spooling.events("storage.full")
+    assert "No space" in full_disk["error"]
     client.send(ENVELOPE, b"DATA\r\n", MESSAGE)
     assert client.replies()[-1] == "250 2.6.0"
     assert len(spooling.queue.taken) == 1
