@@ -24,6 +24,7 @@ _ADDRESSES = frozenset(
     }
 )  # fmt: skip
 
+_NEEDED = {b"date": "Date", b"message-id": "Message-ID", b"from": "From"}
 
 # Most fields are addresses with domains and no quotes or comments: those need not be taken apart.
 _ADDRESS = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-][A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]*+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
@@ -54,9 +55,13 @@ def look_at(header: bytes, default_domain: bytes) -> Submitted:
         seen.append(low)
         if low not in _ADDRESSES:
             continue
+        if _PLAIN.fullmatch(value):  # nothing can lack
+            if low == b"from" and authors is not None:
+                authors = tuple(_EACH.findall(value))
+            continue
         field = name + b":" + value
         try:
-            found, completed = _plain(value) or _complete(field, default_domain)
+            found, completed = _complete(field, default_domain)
         except Unparsable:
             authors = None if low == b"from" else authors
             continue
@@ -66,7 +71,7 @@ def look_at(header: bytes, default_domain: bytes) -> Submitted:
             authors = found
     if seen.count(b"from") > 1 or (authors == () and b"from" in seen):
         authors = None
-    missing = tuple(name for name in ("Date", "Message-ID", "From") if name.lower().encode() not in seen)
+    missing = tuple(name for low, name in _NEEDED.items() if low not in seen)
     return Submitted(authors, missing, _replaced(header, changed))
 
 
@@ -74,11 +79,6 @@ def lines_for(missing: tuple[str, ...], *, now: int, message_id: bytes, author: 
     """Return the missing fields, LF at their ends; ``message_id`` without its angle brackets."""
     values = {"Date": rfc5322(now).encode(), "Message-ID": b"<%b>" % message_id, "From": author}
     return b"".join(b"%b: %b\n" % (name.encode(), values[name]) for name in missing)
-
-
-def _plain(value: bytes) -> tuple[tuple[bytes, ...], None] | None:
-    """Return the addresses of a field in which nothing can lack; None for one that must be looked at closely."""
-    return (tuple(_EACH.findall(value)), None) if _PLAIN.fullmatch(value) else None
 
 
 def _complete(field: bytes, default_domain: bytes) -> tuple[tuple[bytes, ...], bytes | None]:

@@ -56,7 +56,9 @@ class Upgrade:
         """
         transport.pause_reading()
         self._transport, self._early = transport, early
-        self._task = asyncio.get_running_loop().create_task(self._shake_hands())
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._shake_hands())
+        loop.call_soon(self._begun)  # when the task has taken its first step
 
     def data_received(self, data: bytes) -> None:
         """Take what the owner was handed meanwhile."""
@@ -77,10 +79,19 @@ class Upgrade:
             self._task.cancel()
         self._transport.abort()
 
+    def _begun(self) -> None:
+        """TLS stands between the connection and us; it begins in the next turn, and then reads."""
+        if self._over:
+            return
+        self._kept = []
+        if self._transport.is_closing():
+            asyncio.get_running_loop().call_soon(self._transport.get_protocol().connection_lost, None)
+        elif self._early:
+            asyncio.get_running_loop().call_soon(self._hand_over)
+
     async def _shake_hands(self) -> None:
-        loop = asyncio.get_running_loop()
-        starting = loop.create_task(
-            loop.start_tls(
+        try:
+            upgraded = await asyncio.get_running_loop().start_tls(
                 self._transport,
                 self._owner,
                 self._context,
@@ -88,22 +99,10 @@ class Upgrade:
                 ssl_handshake_timeout=HANDSHAKE_MOST_S,
                 ssl_shutdown_timeout=SHUTDOWN_MOST_S,
             )
-        )
-        try:
-            # When this goes on, TLS stands between the connection and us; it begins in the next turn, and then reads.
-            await asyncio.sleep(0)
-            self._kept = []
-            if self._transport.is_closing():
-                loop.call_soon(self._transport.get_protocol().connection_lost, None)
-            elif self._early:
-                loop.call_soon(self._hand_over)
-            upgraded = await starting
         except Exception as error:
             self._fail(one_line(str(error) or type(error).__name__, 200))
-        except asyncio.CancelledError:
-            starting.cancel()
-            raise
         else:
+            # Before TLS sends its ticket: what is said first leaves in one write with that.
             self._finish(upgraded)
 
     def _hand_over(self) -> None:

@@ -55,6 +55,8 @@ class ServerConfig:
     helo_reply: bytes = field(init=False, repr=False)
     ehlo_reply: bytes = field(init=False, repr=False)
     """To a client without TLS that has not proved who it is."""
+    secure_ehlo_reply: bytes = field(init=False, repr=False)
+    """To one with TLS."""
     quit_reply: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -63,18 +65,17 @@ class ServerConfig:
         )
         object.__setattr__(self, "helo_reply", b"250 %s\r\n" % self.hostname)
         object.__setattr__(self, "ehlo_reply", self._ehlo_reply(self._offers(secure=False)))
+        object.__setattr__(self, "secure_ehlo_reply", self._ehlo_reply(self._offers(secure=True)))
         object.__setattr__(self, "quit_reply", b"221 2.0.0 %s closing connection\r\n" % self.hostname)
 
     def ehlo(self, secure: bool, authenticated_at: int) -> bytes:
         """Return the reply to EHLO in a session that uses TLS or not, by a client that logged in then, or not (0)."""
-        if not secure and not authenticated_at:
-            return self.ehlo_reply
-        more = self._offers(secure=secure, logged_in=authenticated_at > 0)
-        if authenticated_at:
-            furthest = iso8601(authenticated_at + HOLD_MOST_S).encode()
-            # RFC 4865 3, RFC 2852 2, RFC 6710 3: of no use to strangers, who must not have what these give.
-            more += [b"FUTURERELEASE %d %s" % (HOLD_MOST_S, furthest), b"DELIVERBY", b"MT-PRIORITY"]
-        return self._ehlo_reply(more)
+        if not authenticated_at:
+            return self.secure_ehlo_reply if secure else self.ehlo_reply
+        furthest = iso8601(authenticated_at + HOLD_MOST_S).encode()
+        # RFC 4865 3, RFC 2852 2, RFC 6710 3: of no use to strangers, who must not have what these give.
+        more = [b"FUTURERELEASE %d %s" % (HOLD_MOST_S, furthest), b"DELIVERBY", b"MT-PRIORITY"]
+        return self._ehlo_reply(self._offers(secure=secure, logged_in=True) + more)
 
     def offered(self, *, secure: bool) -> tuple[bytes, ...]:
         """Return the mechanisms of AUTH that can be used now."""

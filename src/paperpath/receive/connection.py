@@ -167,7 +167,7 @@ class Connection(Conversation):
                 duration_s=self._sessions.time() - self._started,
                 result=self.result if self._upgrade is None else "tls-failed",
                 reason=None if error is None else str(error),
-                account=self._login.shown() or None,
+                account=self._login.shown or None,
                 **describe_tls(self.tls),
             )
         )

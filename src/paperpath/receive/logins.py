@@ -17,7 +17,6 @@ from paperpath.protocol.smtp_server import AuthGiven, AuthResponse
 from paperpath.receive.service import Service
 from paperpath.receive.submission import Submission
 from paperpath.system.tls import server_end_point
-from paperpath.wire.guard import Rate
 from paperpath.wire.logins import BINDING_TYPE, VOUCHED, Challenge, LoggedIn, LoginAnswer
 
 LOGGED_IN = reply(235, "2.7.0", "Logged in")
@@ -60,6 +59,7 @@ class ClientLogin:
         "_service_name",
         "_submission",
         "account",
+        "shown",
         "was_wrong",
     )
 
@@ -71,6 +71,8 @@ class ClientLogin:
         """Whether the last attempt said something against the client."""
         self.account = ""
         """Who has logged in; empty: nobody."""
+        self.shown = ""
+        """The same for the log."""
         self._submission: Submission | None = None
 
     @property
@@ -117,7 +119,8 @@ class ClientLogin:
     def forget(self) -> None:
         """The session begins anew: nobody has logged in.  Wrong passwords are remembered."""
         self.end()
-        self.account, self._submission = "", None
+        self.account = self.shown = ""
+        self._submission = None
 
     def _answered(self, answer: LoginAnswer) -> None:
         if isinstance(answer, Challenge):
@@ -129,7 +132,7 @@ class ClientLogin:
             settings = self._service.settings
             domain = settings.routing.default_domain or self._service.hostname
             self._submission = Submission(answer.addresses, domain, self._service.hostname, settings.spool)
-            self.account = answer.account
+            self.account, self.shown = answer.account, show(answer.account.encode())
             self._on_reply(LOGGED_IN, "")
         elif answer.temporary:
             self._on_reply(NOT_NOW, answer.reason)
@@ -148,14 +151,8 @@ class ClientLogin:
 
     def ask_for(self, recipients: int, on_verdict: OnVerdict) -> None:
         """Ask whether the account may write to so many more; where ``guard`` is away, it may."""
-        limits = self._service.settings.limits
-        hour, day = limits.account_recipients_per_hour, limits.account_recipients_per_day
-        rates = tuple(Rate(most, period_s) for most, period_s in ((hour, 3600), (day, 86400)) if most)
+        rates = self._service.account_rates
         if rates:
             self._service.guard.allow(f"account {self.account}", recipients, rates, on_verdict)
         else:
             on_verdict(True, 0)
-
-    def shown(self) -> str:
-        """Return who has logged in, for the log."""
-        return show(self.account.encode())

@@ -19,6 +19,7 @@ from paperpath.protocol.smtp_server import ServerConfig
 from paperpath.system.channel import peer_uid
 from paperpath.system.tls import TlsDetails, server_tls
 from paperpath.telemetry.log import Log
+from paperpath.wire.guard import Rate
 from paperpath.wire.logins import SHOWING
 
 _PEERS_REMEMBERED = 10_000
@@ -101,6 +102,10 @@ class Service:
         self.route = lru_cache(maxsize=_ADDRESSES_REMEMBERED)(partial(route, settings.routing))
         """Where a recipient goes; the settings do not change, and most mail is for few."""
         self.tls = None if settings.tls is None else server_tls(settings.tls)
+        limits = settings.limits
+        rates = (Rate(limits.account_recipients_per_hour, 3600), Rate(limits.account_recipients_per_day, 86400))
+        self.account_rates = tuple(rate for rate in rates if rate.most)
+        """How many recipients an account may write to."""
         self._configs: dict[Kind, ServerConfig] = {}
 
     def config(self, kind: Kind) -> ServerConfig:
@@ -129,8 +134,7 @@ class Service:
         if not kind.account:
             return most
         # More at once than an account may ever write to would be put off for ever.
-        rates = settings.limits.account_recipients_per_hour, settings.limits.account_recipients_per_day
-        return min((most, *(rate for rate in rates if rate)))
+        return min((most, *(rate.most for rate in self.account_rates)))
 
     def _mechanisms(self, kind: Kind, *, secure: bool) -> tuple[bytes, ...]:
         settings = self.settings

@@ -42,11 +42,13 @@ from paperpath.wire.intake import Accepted, Submit
 class Session(Connection):
     """What a client asks, from its greeting to its end."""
 
-    __slots__ = ("_content", "_terms")
+    __slots__ = ("_content", "_sender_address", "_terms")
 
     def __init__(self, service: Service, name: str, sessions: Sessions) -> None:
         super().__init__(service, name, sessions)
         self._content: Content | None = None
+        self._sender_address = b""
+        """Of the transaction, with the domain that an account's sender is given."""
         self._terms: MessageTerms | None = None
 
     # Logins
@@ -83,9 +85,11 @@ class Session(Connection):
         if self._login.is_due:
             self._refuse(LOGIN_FIRST, None, "nobody has logged in")
             return
-        if self._login.account and self._login.submission.sender(event.address) is None:
-            self._refuse(NOT_YOURS, None, f"{show(event.address)} is not one of {self._login.shown()}")
+        sender = self._login.submission.sender(event.address) if self._login.account else event.address
+        if sender is None:
+            self._refuse(NOT_YOURS, None, f"{show(event.address)} is not one of {self._login.shown}")
             return
+        self._sender_address = sender
         exceeded = self._exceeded()
         if exceeded is not None:
             self._refuse(exceeded, None, "as many as [limits] allows")
@@ -155,7 +159,7 @@ class Session(Connection):
     def _submit_own(self, content: Content, message: Message) -> None:
         """What somebody sends who has logged in is judged by its header too, and completed."""
         try:
-            completed = self._login.submission.complete(message, sender=self._sender_address(), now=int(now()))
+            completed = self._login.submission.complete(message, sender=self._sender_address, now=int(now()))
         except OSError as error:
             self._content_refused(content.spooling_failed(error))
             return
@@ -167,20 +171,16 @@ class Session(Connection):
             content.replace(ready.descriptor)
         self._submit(content, ready, completed.prefix)
 
-    def _sender_address(self) -> bytes:
-        sender = self._machine.sender or b""
-        return self._login.submission.sender(sender) or b"" if self._login.account else sender
-
     def _submit(self, content: Content, message: Message, prefix: bytes = b"") -> None:
         machine = self._machine
         submit = Submit(
             ticket=content.next_ticket(),
-            sender=self._sender_address(),
+            sender=self._sender_address,
             recipients=tuple(machine.recipients),
             trace=self._trace() + prefix,
             content=message.content,
             size=message.size,
-            origin=" ".join(filter(None, (self._service_name, self._peer, self._login.shown()))),
+            origin=" ".join(filter(None, (self._service_name, self._peer, self._login.shown))),
             smtputf8=machine.smtputf8,
             attached=message.descriptor is not None,
             terms=self._terms,

@@ -87,10 +87,13 @@ class Submission:
             return Completed(message, refusal=FROM_UNREADABLE, reason="From cannot be read, or there are two")
         if not all(may_send_as(self._addresses, author) for author in found.authors):
             return Completed(message, refusal=FROM_NOT_YOURS, reason="From is not one of the account's addresses")
-        prefix = lines_for(found.missing, now=now, message_id=self._message_id(now), author=self._author(sender))
+        prefix = self._lines_for(found.missing, sender, now) if found.missing else b""
         if not has_header and not head.startswith(b"\n"):
             prefix += b"\n"  # what begins with text has no header, and the text must not become one
         return Completed(message if found.header is None else self._with_header(message, found.header, end), prefix)
+
+    def _lines_for(self, missing: tuple[str, ...], sender: bytes, now: int) -> bytes:
+        return lines_for(missing, now=now, message_id=self._message_id(now), author=self._author(sender))
 
     def _author(self, sender: bytes) -> bytes:
         """Return what From says where it was missing: the envelope's sender, or the account's first address."""
