@@ -1,5 +1,6 @@
 """The supervisor is killed and started again while the processes of before still finish what is under way."""
 
+import subprocess
 import threading
 
 import pytest
@@ -29,6 +30,11 @@ def test_second_queue_waits_for_the_first() -> None:
         starting = threading.Thread(target=service.start)
         starting.start()
         service.wait_for("storage.unusable")
+        service.wait_for("process.ended", role="queue")
+        words = [*service.program, "doctor", "--no-dns", "--config", str(service.config)]
+        said = subprocess.run(words, capture_output=True, text=True, timeout=10)
+        assert "process queue: keeps ending: exit 111: " in said.stdout, said.stdout
+        assert said.returncode == 111
         go_on.set()
         service.wait_for("delivery.delivered", recipient=FAR)
         starting.join()

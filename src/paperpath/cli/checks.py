@@ -3,7 +3,7 @@
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from paperpath.cli.aliases import check_aliases
@@ -14,6 +14,7 @@ from paperpath.cli.interpreter import closed_to_others
 from paperpath.cli.listeners import check_listeners
 from paperpath.cli.open_logins import ADVICE, without_passwords
 from paperpath.cli.show import count, size
+from paperpath.process.troubles import read_troubles
 from paperpath.system import clock
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ def all_checks(config: "Config", file: str, *, with_dns: bool) -> Iterator[Findi
     yield from check_aliases(config)
     yield from check_space(config.paths.state)
     yield check_clock(file, clock.now())
-    yield check_queue(config)
+    troubles = read_troubles(config.paths.run)
+    yield from check_processes(troubles)
+    if "queue" not in troubles:
+        yield check_queue(config)
     yield from check_certificates(config, clock.now())
     if closed := without_passwords(config):
         yield Finding("logins", "notice", closed, ADVICE)
@@ -168,6 +172,14 @@ def check_clock(file: str, now: float) -> Finding:
     if os.stat(file).st_mtime > now + _CLOCK_SLACK_S:
         return Finding("clock", "notice", f"stands before the last change of {file}", advice)
     return Finding("clock", "good", "plausible")
+
+
+def check_processes(troubles: Mapping[str, str]) -> Iterator[Finding]:
+    """Say which processes of a service that runs do not; asking them would mean to wait for them."""
+    for name, how in troubles.items():
+        yield Finding(
+            f"process {name}", "down", f"keeps ending: {how}", "the log tells more; it is tried again and again"
+        )
 
 
 def check_queue(config: "Config") -> Finding:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from paperpath.cli.faults import Fault, TemporaryFault
+from paperpath.process.troubles import read_troubles
 from paperpath.wire import control
 from paperpath.wire.frame import VERSION, FrameBuffer, FrameError, Hello, encode
 
@@ -32,6 +33,10 @@ def converse(path: str, request: msgspec.Struct, answers: "msgspec.msgpack.Decod
 
     Raises TemporaryFault where the server does not run or does not answer, Fault where this user may not ask.
     """
+    run, _, name = path.rpartition("/")
+    if how := read_troubles(run).get(name.partition(".")[0]):
+        # Its socket takes whoever comes, and nobody is there.
+        raise TemporaryFault(f"{who} does not run, it keeps ending: {how}; the log tells more")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(_TIMEOUT_S)
         try:

@@ -66,13 +66,16 @@ class QueueRole:
             self._journal.interrupted(delivery)
 
     def _opened(self, store: Store) -> tuple[Interrupted, ...]:
-        """Open the store; where that cannot be done, say why and end: the supervisor has it tried again."""
+        """Open the store; raise ValueError where that cannot be done: the supervisor is told why, and has it tried
+        again."""
         try:
             return store.open(int(now()))
         except StoreBroken as error:
-            self._broken(str(error))
+            self._journal.log.emit(StorageBroken(error=str(error)))
+            raise ValueError(str(error)) from None
         except (StoreUnusable, StoreFull) as error:
-            self._end(StorageUnusable(error=str(error)))
+            self._journal.log.emit(StorageUnusable(error=str(error)))
+            raise ValueError(str(error)) from None
 
     def _listen(self, settings: QueueSettings, listeners: Listeners) -> None:
         assert self._deliveries is not None

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 from collections import deque
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from paperpath.base.text import describe
 from paperpath.supervise.plan import Part
@@ -26,6 +26,9 @@ _ANSWER_MOST_S = 15.0
 _KILL_AFTER_S = 5.0
 """How long past its grace a process that drains is let live."""
 
+Note = Callable[[str, str], None]
+"""Whom to tell which process has ended unbidden, and how; or that it works, with an empty how."""
+
 Answer = asyncio.Future[str | None]
 """To settings: None where they are in force, else why not."""
 
@@ -33,9 +36,11 @@ Answer = asyncio.Future[str | None]
 class Child:
     """A process of the plan, alive or about to be."""
 
-    def __init__(self, part: Part, sockets: Mapping[str, socket.socket], log: Log) -> None:
+    def __init__(self, part: Part, sockets: Mapping[str, socket.socket], log: Log, note: Note) -> None:
         self.part = part
-        self._sockets, self._log = sockets, log
+        self._sockets, self._log, self._note = sockets, log, note
+        self._refused = ""
+        """Why it did not take its first settings, where it said so."""
         self._process: Process | None = None
         self._channel: Channel | None = None
         self._questions: deque[Answer] = deque()
@@ -162,7 +167,10 @@ class Child:
         reason = frame.reason if isinstance(frame, Rejected) else None
         if question is self._first and reason is not None:
             self._log.emit(SettingsRejected(role=self.part.name, reason=reason))
+            self._refused = reason
             self._first = _answer()
+        elif question is self._first:
+            self._note(self.part.name, "")
         _resolve(question, reason)
 
     def _kill(self) -> None:
@@ -196,6 +204,8 @@ class Child:
         if monotonic() - self._started > _STEADY_S:
             self._pause = _PAUSE_FIRST_S
         self._log.emit(ProcessEnded(role=self.part.name, pid=pid, how=how, restart_s=self._pause))
+        self._note(self.part.name, f"{how}: {self._refused}" if self._refused else how)
+        self._refused = ""
         self._again = asyncio.get_running_loop().call_later(self._pause, self.start)
         self._pause = min(self._pause * 2, _PAUSE_MOST_S)
 

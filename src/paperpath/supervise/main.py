@@ -16,6 +16,7 @@ from paperpath.config.problems import ConfigError
 from paperpath.config.program_values import write_values
 from paperpath.config.qmail import after_change, after_hup, session_state, with_control
 from paperpath.process.child import new_log, report_broken, run_loop
+from paperpath.process.troubles import Troubles
 from paperpath.supervise.child import Child
 from paperpath.supervise.logins import ROLES as LOGIN_ROLES
 from paperpath.supervise.plan import Door, Part, Plan, PlanError, make_plan
@@ -72,6 +73,7 @@ class Supervisor:
         self._path, self._plan = path, plan
         self._log = new_log("supervise", as_json=plan.log_as_json)
         self._sockets: dict[str, socket.socket] = {}
+        self._troubles = Troubles(plan.run)
         self._children: list[Child] = []
         self._orders: asyncio.Queue[str] = asyncio.Queue()
         self._change: asyncio.Task[None] | None = None
@@ -146,7 +148,8 @@ class Supervisor:
         self._orders.put_nowait(signal_name)
 
     async def _serve(self) -> int:
-        self._children = [Child(part, self._sockets, self._log) for part in self._plan.parts]
+        self._troubles.clear()
+        self._children = [self._child(part) for part in self._plan.parts]
         beside = (self._wait_ready(), self._watch_control(), self._watch_certificates())
         tasks = [asyncio.create_task(one) for one in beside]
         changes = {_HUP: self._reload, _CONTROL: self._control_changed, _CERTIFICATES: self._certificates_changed}
@@ -157,6 +160,9 @@ class Supervisor:
             task.cancel()
         await self._stop(order)
         return _EXIT_DONE
+
+    def _child(self, part: Part) -> Child:
+        return Child(part, self._sockets, self._log, self._troubles.note)
 
     async def _wait_ready(self) -> None:
         """Say that the service is there when every process has taken its settings; one that fails is started again."""
@@ -258,7 +264,7 @@ class Supervisor:
                 former = child.part
                 _check(child, await child.configure(wanted.pop(former.name)))
                 over.append((child, former))
-            added += [Child(part, self._sockets, self._log) for part in wanted.values()]
+            added += [self._child(part) for part in wanted.values()]
             self._children += added
             for child in added:
                 _check(child, await child.ready_soon())
@@ -271,6 +277,8 @@ class Supervisor:
     async def _let_go(self, children: list[Child], grace_s: float) -> None:
         """Drain processes that are not wanted any more; where that is broken off, the end of the service ends them."""
         await asyncio.gather(*(child.stop(grace_s) for child in children))
+        for child in children:
+            self._troubles.note(child.part.name, "")
         self._children = [child for child in self._children if child not in children]
 
     def _close_unused(self, plan: Plan) -> None:
@@ -284,6 +292,7 @@ class Supervisor:
         for role, share in _STOP_ORDER:
             left = max(0.0, grace * share - (monotonic() - began))
             await asyncio.gather(*(child.stop(left) for child in self._children if child.part.role in role.split()))
+        self._troubles.clear()
         self._log.emit(events.ServiceStopped(duration_s=monotonic() - began))
         self._log.flush()
 

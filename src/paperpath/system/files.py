@@ -79,6 +79,24 @@ def write_file_durably(path: str, data: bytes, mode: int = 0o600, *, beside: str
     sync_folder(folder)
 
 
+def replace_file(path: str, data: bytes, mode: int) -> None:
+    """Put ``data`` in the place of the file ``path``: readers see the old or the new.  Nothing waits for the disk, so
+    this is for what a power cut may take.
+    """
+    temporary = f"{path}.{os.urandom(8).hex()}"
+    descriptor = os.open(temporary, CREATE, 0o600)
+    try:
+        try:
+            os.fchmod(descriptor, mode)
+            write_pieces(descriptor, (data,))
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
 def rename_durably(old: str, new: str) -> None:
     """Rename a file whose content is synced already, replacing ``new``, and make both folders durable."""
     os.rename(old, new)

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from paperpath.base.cdb import build
 from paperpath.cli.checks import check_clock, check_space
 from paperpath.cli.findings import Finding
+from paperpath.process.troubles import Troubles, read_troubles
 from paperpath.wire.control import Numbers
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.control_server import ControlServer
@@ -49,6 +51,45 @@ def test_a_server_that_is_down_is_temporary(run: Run, served: Path) -> None:
     assert found["queue"]["verdict"] == "down"
     assert "paperpath serve" in found["queue"]["advice"]
     assert found["listen"]["verdict"] == "notice"
+
+
+@pytest.mark.parametrize("left_behind", [False, True])
+def test_a_process_that_keeps_ending_is_told_and_not_waited_for(run: Run, served: Path, left_behind: bool) -> None:
+    socket_path, troubles = served / "run" / "queue.control", Troubles(str(served / "run"))
+    with socket.socket(socket.AF_UNIX) as nobody:
+        nobody.bind(str(socket_path))
+        nobody.listen()
+        troubles.note("queue", "exit 111: the store is of another release")
+        troubles.note("remote", "SIGKILL")
+        if left_behind:
+            file = served / "run" / "troubles"
+            file.write_bytes(file.read_bytes().replace(str(os.getpid()).encode(), b"%d" % ended()))
+            nobody.close()
+        found = findings(run, 111)
+    if left_behind:
+        assert "process queue" not in found and "nobody listens" in found["queue"]["found"]
+        return
+    assert found["process queue"]["found"] == "keeps ending: exit 111: the store is of another release"
+    assert (found["process remote"]["verdict"], "queue" in found) == ("down", False)
+    said = run("queue", "list")
+    assert said.exit_code == 111
+    assert "the queue does not run, it keeps ending: exit 111: the store is of another release" in said.output
+    troubles.note("queue", "")
+    troubles.note("remote", "")
+    assert not (served / "run" / "troubles").exists()
+
+
+def ended() -> int:
+    """Return the id of a process that was."""
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    return process.pid
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"[]", b'{"supervisor": 0}', b'{"supervisor": 1e99, "processes": {}}'])
+def test_a_file_of_troubles_that_is_none_is_nothing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "troubles").write_bytes(content)
+    assert read_troubles(str(tmp_path)) == {}
 
 
 def test_folders(run: Run, served: Path) -> None:

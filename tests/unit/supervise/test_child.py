@@ -34,6 +34,7 @@ class Stage:
         self.written: list[bytes] = []
         self.lines: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.log = Log("supervise", self._write, lambda: 0.0, as_json=True)
+        self.noted: list[tuple[str, str]] = []
         self._children: list[Child] = []
 
     def spawn(
@@ -47,11 +48,14 @@ class Stage:
 
     def child(self, settings: bytes = b"one", doors: tuple[str, ...] = ()) -> Child:
         sockets = {name: socket.socket() for name in doors}
-        child = Child(Part("receive-1", "receive", None, settings, doors), sockets, self.log)
+        child = Child(Part("receive-1", "receive", None, settings, doors), sockets, self.log, self.note)
         for sock in sockets.values():
             sock.close()
         self._children.append(child)
         return child
+
+    def note(self, name: str, how: str) -> None:
+        self.noted.append((name, how))
 
     async def line(self, event: str) -> dict[str, Any]:
         """Return the next line of this event."""
@@ -90,7 +94,7 @@ async def test_process_is_started_told_its_settings_and_ended(stage: Stage) -> N
 async def test_settings_come_after_their_sockets(stage: Stage) -> None:
     stage.behaviour = "rejects"
     sockets = {"smtp": socket.socket(), "lmtp": socket.socket()}
-    child = Child(Part("receive", "receive", None, b"one", ("smtp", "lmtp")), sockets, stage.log)
+    child = Child(Part("receive", "receive", None, b"one", ("smtp", "lmtp")), sockets, stage.log, stage.note)
     assert await child.ready() == "one on smtp lmtp"
     await child.stop(30)
     for sock in sockets.values():
@@ -186,6 +190,17 @@ async def test_first_settings_that_are_refused_are_news(stage: Stage) -> None:
     assert (line["role"], line["reason"]) == ("receive-1", "one on ")
 
 
+async def test_who_asks_is_told_how_a_process_ended_and_that_it_works_again(stage: Stage) -> None:
+    stage.behaviour = "picky"
+    child = stage.child(b"bad")
+    await stage.line("process.ended")
+    assert stage.noted == [("receive-1", "exit 111: bad on ")]
+    stage.behaviour = "ready"
+    while (await child.ready()) is not None:
+        pass
+    assert stage.noted[-1] == ("receive-1", "")
+
+
 async def test_later_settings_that_are_refused_are_for_whoever_asked(stage: Stage) -> None:
     stage.behaviour = "once"
     child = stage.child()
@@ -257,7 +272,7 @@ async def test_process_that_does_not_go_back_is_started_again_with_its_former_se
 
 async def test_door_that_is_gone_is_an_end_like_others(stage: Stage) -> None:
     sockets: dict[str, socket.socket] = {}
-    child = Child(Part("receive-1", "receive", None, b"one", ("smtp",)), sockets, stage.log)
+    child = Child(Part("receive-1", "receive", None, b"one", ("smtp",)), sockets, stage.log, stage.note)
     end = await stage.line("process.ended")
     assert end["how"].startswith("could not be started: KeyError: 'smtp'")
     with socket.socket() as sockets["smtp"]:

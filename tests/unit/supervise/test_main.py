@@ -16,6 +16,7 @@ import pytest
 from paperpath.config.load import load
 from paperpath.config.schema import Config
 from paperpath.supervise import main as module
+from paperpath.supervise.child import Note
 from paperpath.supervise.main import Supervisor
 from paperpath.supervise.plan import Part, Plan, make_plan
 from paperpath.system.users import User
@@ -52,7 +53,7 @@ class Stage:
     def start(self) -> asyncio.Task[int]:
         return asyncio.create_task(Supervisor(str(self.file), make_plan(load(str(self.file)), 1)).run())
 
-    def child(self, part: Part, sockets: Mapping[str, socket.socket], _: Log) -> "PlayedChild":
+    def child(self, part: Part, sockets: Mapping[str, socket.socket], _: Log, note: Note) -> "PlayedChild":
         self.children.append(PlayedChild(self, part, sockets))
         return self.children[-1]
 
