@@ -16,14 +16,17 @@ from paperpath.config.logins import auth_problems, oauth_problems, senders_of
 from paperpath.config.names import domain_name, domain_pattern, local_part, mail_address
 from paperpath.config.places import QUEUE_CONTROL
 from paperpath.config.problems import Problem
-from paperpath.config.schema import Config, Listen, Paths, Qmail
+from paperpath.config.schema import Config, Listen, Paths, Qmail, Relay
 from paperpath.config.schema_auth import Auth, OAuth
-from paperpath.config.schema_delivery import Bounce, Local, Remote
+from paperpath.config.schema_delivery import Bounce, Local, Mailboxes, Remote
 from paperpath.config.schema_fronts import Fronts
+from paperpath.config.schema_sessions import Receive
 from paperpath.config.schema_tls import Certificate, Tls
 from paperpath.wire.tls import TLS_FROM_THE_START
 
 _DOMAIN = 'write a name such as "mx.example.org"'
+_ROUTE = 'write "smtp://host:port", "lmtp://host:port", "lmtp:unix:/path" or "qmtp://host:port"'
+_SENDERS = 'write accounts with blanks between: "ann@example.org bob"'
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _RUN_MOST_BYTES = SOCKET_PATH_MOST_BYTES - len("/" + QUEUE_CONTROL)
 
@@ -44,50 +47,17 @@ class Checker:
             listen=self._listeners(config.listen),
             paths=self._paths(config.paths),
             local=self._local(config.local),
-            mailboxes=msgspec.structs.replace(
-                config.mailboxes, domains=self._domains("mailboxes", config.mailboxes.domains)
-            ),
+            mailboxes=self._mailboxes(config.mailboxes),
             virtual=self._table("virtual", config.virtual, _virtual_key, _virtual_account, "write an account's name"),
-            routes=self._table(
-                "routes",
-                config.routes,
-                _route_key,
-                _route,
-                'write "smtp://host:port", "lmtp://host:port", "lmtp:unix:/path" or "qmtp://host:port"',
-            ),
-            relay=msgspec.structs.replace(
-                config.relay,
-                networks=self._each("relay.networks", config.relay.networks, _network, 'write "192.0.2.0/24"'),
-                domains=self._each("relay.domains", config.relay.domains, domain_pattern, _DOMAIN),
-            ),
-            receive=msgspec.structs.replace(
-                config.receive,
-                literal_domain=self._domain_or_none("receive.literal_domain", config.receive.literal_domain),
-                refused_senders=self._each(
-                    "receive.refused_senders",
-                    config.receive.refused_senders,
-                    _sender,
-                    'write "someone@example.org" or "@example.org"',
-                ),
-            ),
+            routes=self._table("routes", config.routes, _route_key, _route, _ROUTE),
+            relay=self._relay(config.relay),
+            receive=self._receive(config.receive),
             auth=self._auth(config.auth),
             oauth=self._oauth(config.oauth),
-            senders=self._table(
-                "senders",
-                config.senders,
-                _sender,
-                senders_of,
-                'write accounts with blanks between: "ann@example.org bob"',
-            ),
-            bans=msgspec.structs.replace(
-                config.bans,
-                trusted=self._each("bans.trusted", config.bans.trusted, _network, 'write "192.0.2.0/24"'),
-            ),
+            senders=self._table("senders", config.senders, _sender, senders_of, _SENDERS),
+            bans=msgspec.structs.replace(config.bans, trusted=self._networks("bans.trusted", config.bans.trusted)),
             tls=self._tls(config.tls),
-            fronts=Fronts(
-                proxy=self._each("fronts.proxy", config.fronts.proxy, _network, 'write "192.0.2.0/24"'),
-                xclient=self._each("fronts.xclient", config.fronts.xclient, _network, 'write "192.0.2.0/24"'),
-            ),
+            fronts=self._fronts(config.fronts),
             remote=self._remote(config.remote),
             bounce=self._bounce(config.bounce),
             qmail=self._qmail(config.qmail),
@@ -108,6 +78,33 @@ class Checker:
 
     def _each(self, key: str, texts: tuple[str, ...], read: Callable[[str], object], instead: str) -> tuple[str, ...]:
         return tuple(self._try(f"{key}[{at}]", text, read, instead) for at, text in enumerate(texts))
+
+    def _networks(self, key: str, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return self._each(key, texts, _network, 'write "192.0.2.0/24"')
+
+    def _relay(self, relay: Relay) -> Relay:
+        return msgspec.structs.replace(
+            relay,
+            networks=self._networks("relay.networks", relay.networks),
+            domains=self._each("relay.domains", relay.domains, domain_pattern, _DOMAIN),
+        )
+
+    def _fronts(self, fronts: Fronts) -> Fronts:
+        return Fronts(
+            proxy=self._networks("fronts.proxy", fronts.proxy),
+            xclient=self._networks("fronts.xclient", fronts.xclient),
+        )
+
+    def _receive(self, receive: Receive) -> Receive:
+        instead = 'write "someone@example.org" or "@example.org"'
+        return msgspec.structs.replace(
+            receive,
+            literal_domain=self._domain_or_none("receive.literal_domain", receive.literal_domain),
+            refused_senders=self._each("receive.refused_senders", receive.refused_senders, _sender, instead),
+        )
+
+    def _mailboxes(self, mailboxes: Mailboxes) -> Mailboxes:
+        return msgspec.structs.replace(mailboxes, domains=self._domains("mailboxes", mailboxes.domains))
 
     def _local(self, local: Local) -> Local:
         return msgspec.structs.replace(
