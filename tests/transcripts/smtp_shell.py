@@ -85,6 +85,7 @@ class Shell:
     closed: str | None = None
     output: bytes = b""
     _parts: list[bytes] = field(default_factory=list)
+    _given: SenderGiven = field(default_factory=lambda: SenderGiven(b""))
 
     def feed(self, data: bytes) -> None:
         events = self.session.receive(data)
@@ -129,6 +130,8 @@ class Shell:
         kind = KINDS[type(question)]
         answer = self.script[kind].popleft() if self.script[kind] else POSITIVE[kind]
         s = self.session
+        if isinstance(question, SenderGiven):
+            self._given = question
         if isinstance(question, ContentEnd):
             if answer.is_positive:
                 assert s.sender is not None
@@ -136,7 +139,9 @@ class Shell:
                 asked = [] if s.asked is None else [shown("mail", s.asked)]
                 asked += [shown(f"rcpt {at}", terms) for at, terms in s.recipient_terms.items()]
                 self.messages.append(
-                    Message(s.sender, tuple(s.recipients), content, s.smtputf8, s.body, s.declared_size, asked)
+                    Message(
+                        s.sender, tuple(s.recipients), content, s.smtputf8, self._given.body, self._given.size, asked
+                    )
                 )
             self._parts.clear()
         elif answer.code == 235:

@@ -38,11 +38,6 @@ class Link:
         self._task = asyncio.create_task(self._keep_up())
 
     @property
-    def up(self) -> bool:
-        """Whether there is a conversation now."""
-        return self._channel is not None
-
-    @property
     def pending_bytes(self) -> int:
         """Bytes that wait for the other process to read."""
         return 0 if self._channel is None else self._channel.pending_bytes

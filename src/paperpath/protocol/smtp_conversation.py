@@ -63,10 +63,8 @@ class Conversation(ABC):
         "_skipped",
         "asked",
         "authenticated_at",
-        "body",
         "bytes_in",
         "config",
-        "declared_size",
         "is_closed",
         "question",
         "recipient_terms",
@@ -225,6 +223,3 @@ class Conversation(ABC):
         self.recipient_terms: dict[int, RecipientTerms] = {}
         """What RCPT asked for, by the place in ``recipients``; most ask for nothing."""
         self.smtputf8 = False
-        self.declared_size = 0
-        """Octets the client announced with SIZE; 0 where it did not."""
-        self.body = "7BIT"

@@ -270,8 +270,6 @@ class ServerSession(ContentFraming):
             self.state = _MAIL
             self.sender = given.address
             self.smtputf8 = given.smtputf8
-            self.declared_size = given.size
-            self.body = given.body
             self.asked = given.asked
 
     def _rcpt(self, argument: bytes) -> None:

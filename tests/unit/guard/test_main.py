@@ -108,7 +108,7 @@ async def up(guard: Guard, scene: Scene) -> None:
     """Wait until the conversation is there."""
     answered = asyncio.Event()
     while not answered.is_set():
-        await until(lambda: guard._link is not None and guard._link.up)
+        await until(lambda: guard._link is not None and guard._link._channel is not None)
         guard.allow("up", 0, (wire.Rate(1, 1),), lambda *_: answered.set())
         await answered.wait()
 

@@ -221,7 +221,7 @@ async def test_questions_while_local_is_away_do_not_count_as_unanswered(
 ) -> None:
     monkeypatch.setattr(directory, "_UNANSWERED_MOST", 1)
     local.hang_up()
-    while asker.directory._link.up:
+    while asker.directory._link._channel is not None:
         await asyncio.sleep(0)
     for address in (b"1@b.test", b"2@b.test"):
         asker.find(address)

@@ -31,7 +31,7 @@ async def test_conversation_begins_with_hello_and_goes_both_ways(tmp_path: Path)
         link = watch.link(tmp_path / "door")
         assert not link.send(Lookup(1, b"early"))
         assert await watch.told.get() == "up"
-        assert link.up
+        assert link._channel is not None
         assert link.send(Lookup(2, b"a@b.test"))
         assert await peer.heard.get() == Hello(VERSION, "receive")
         assert await peer.heard.get() == Lookup(2, b"a@b.test")
@@ -49,7 +49,7 @@ async def test_conversation_that_ends_is_begun_again(tmp_path: Path) -> None:
             assert await watch.told.get() == "up"
             peer.hang_up()
             assert await watch.told.get() == "down"
-            assert not link.up
+            assert link._channel is None
         link.close()
 
 
@@ -101,7 +101,7 @@ async def test_conversation_that_could_not_be_begun_is_reported_and_begun_again(
         down = partial(told.put_nowait, "down")
         link = Link(str(tmp_path / "door"), "receive", FromLocal, lambda *_: None, on_up=on_up, on_down=down)
         assert [await asyncio.wait_for(told.get(), 30) for _ in range(3)] == ["down", "down", "up"]
-        assert link.up
+        assert link._channel is not None
         assert [type(error) for error in reported] == [OSError, KeyError]
         assert link.send(Lookup(1, b"a@b.test"))
         while await peer.heard.get() != Lookup(1, b"a@b.test"):

@@ -114,7 +114,7 @@ async def test_large_message_that_waited_goes_with_its_descriptor(
     queue: Peer, bringer: Bringer, tmp_path: Path
 ) -> None:
     queue.hang_up()
-    while bringer.submitter._link.up:
+    while bringer.submitter._link._channel is not None:
         await asyncio.sleep(0)
     with (tmp_path / "content").open("w+b") as file:
         ticket = bringer.bring(file.fileno())
@@ -134,7 +134,7 @@ async def test_answer_that_nobody_waits_for_ends_the_conversation(queue: Peer, b
 
 async def away(queue: Peer, bringer: Bringer) -> None:
     queue.hang_up()
-    while bringer.submitter._link.up:
+    while bringer.submitter._link._channel is not None:
         await asyncio.sleep(0)
 
 

@@ -171,7 +171,7 @@ async def test_local_that_ends_puts_off_what_waited_for_it(scene: Scene, local: 
 
 async def test_local_that_is_not_there_puts_mail_off(scene: Scene, local: Local) -> None:
     local.hang_up()
-    while scene.agents._link.up:
+    while scene.agents._link._channel is not None:
         await asyncio.sleep(0)
     scene.deliver("alice")
     name, answer = await put_off(scene)
