@@ -17,7 +17,8 @@ where that fails, the former settings hold.
 
 Durations are written `"90s"`, `"5m"`, `"12h"`, `"7d"`, `"2w"`, sizes `"512KiB"`, `"50MiB"`, `"2GiB"`; a plain number
 means seconds or bytes. Domains may be written in any case and in any script; they are compared in lower case and
-as ASCII (IDNA 2008). Relative paths are relative to the folder of the file.
+as ASCII (IDNA 2008). Relative paths are relative to the folder of the file as its path was given: where that is a
+symbolic link, to the folder of the link, so give every program the same path, or write absolute ones.
 
 This page is generated from `src/paperpath/config/schema.py` by `make docs`.
 """

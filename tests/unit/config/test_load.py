@@ -133,6 +133,15 @@ def test_a_file_is_read_and_its_folder_counts(tmp_path: Path) -> None:
     assert config.paths.run == str(tmp_path / "run")
 
 
+def test_the_folder_of_a_link_counts_and_not_where_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "x.toml").write_text('hostname = "a.test"\n[paths]\nstate = "state"\nrun = "run"\n')
+    link = tmp_path / "paperpath.toml"
+    link.symlink_to("real/x.toml")
+    config = load(str(link))
+    assert (config.paths.state, config.paths.run) == (f"{tmp_path}/state", f"{tmp_path}/run")
+
+
 def test_everything_that_is_wrong_is_named_at_once_with_its_line() -> None:
     found = problems(
         'hostnme = "x"\n[[listen]]\nservice = "smtp"\naddress = "1.2.3.4:1"\n[[listen]]\nservice = "stmp"\n'

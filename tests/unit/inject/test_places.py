@@ -31,6 +31,16 @@ def test_both_ways_say_the_same(config: Path) -> None:
         assert (places.socket, places.drop) == ("/r/inject", f"{config.parent}/s/drop")
 
 
+def test_both_ways_say_the_same_of_a_link(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = config.parent / "elsewhere" / "link.toml"
+    link.parent.mkdir()
+    link.symlink_to(config)
+    monkeypatch.setenv("PAPERPATH_CONFIG", str(link))
+    slow = find_places()
+    write_values(load(str(link)), str(link))
+    assert find_places().state == slow.state == f"{link.parent}/s"
+
+
 def test_values_of_another_configuration_do_not_count(config: Path) -> None:
     write_values(load(str(config)), str(config))
     config.write_text(TEXT.replace('"/r"', '"/changed"'))
