@@ -261,3 +261,49 @@ class TestWorkers:
         host.run("queue", "retry", "--all")
         host.wait_for("delivery.delivered", since=since, recipient=f"bob@{DOMAIN}")
         assert list(host.processes().values()).count("local.nursery") == 1
+
+
+class TestWithoutItsLocal:
+    """A worker whose `local` was killed goes on, and whoever counted it still does: `queue`, which speaks to it."""
+
+    @pytest.fixture(autouse=True)
+    def instructions(self, host: SystemHost) -> None:
+        host.sh("ann", "rm -f began go said; mkfifo began go")
+        host.write("ann", ".qmail-slow", "|echo >began; cat go; echo done >>said\n")
+
+    def begin(self, host: SystemHost) -> tuple[int, int]:
+        """Have a program wait, and `local` killed meanwhile; return the worker's id and the mark before."""
+        since = host.mark()
+        host.send("from@there.test", [f"ann-slow@{DOMAIN}"], "Subject: slow\n\nx\n")
+        host.sh("ann", "cat began")
+        (worker,) = self.workers(host)
+        os.kill(host.pid_of("local"), signal.SIGKILL)
+        host.wait_for("process.started", since=since, role="local")
+        return worker, since
+
+    def workers(self, host: SystemHost) -> list[int]:
+        uid = host.host.ids("ann")[0]
+        found = [pid for pid, module in host.processes().items() if module == "local.worker_main"]
+        return [pid for pid in found if os.stat(f"/proc/{pid}").st_uid == uid]
+
+    def test_what_it_delivers_is_delivered_once_and_it_gets_the_next(self, host: SystemHost) -> None:
+        worker, since = self.begin(host)
+        host.sh("ann", "echo >go")
+        host.wait_for("delivery.delivered", since=since, recipient=f"ann-slow@{DOMAIN}")
+        assert host.deliver("ann", "the next")["event"] == "delivery.delivered"
+        assert self.workers(host) == [worker]
+        assert (host.home("ann") / "said").read_text() == "done\n"
+        assert not host.events("delivery.interrupted", since=since) and not host.events("agent.gone", since=since)
+
+    def test_it_ends_with_the_service(self, host: SystemHost) -> None:
+        """``stop`` waits until nobody is left, and this program would not end for ten minutes; its mail is kept."""
+        host.configure({"local": SETTINGS["local"] | {"program_timeout": 600}, "stop": {"grace": 1}})
+        assert host.reload()["event"] == "service.reloaded"
+        self.begin(host)
+        host.stop()
+        since = host.mark()
+        host.start()
+        host.run("queue", "retry", "--all")
+        host.sh("ann", "cat began; echo >go")
+        host.wait_for("delivery.delivered", since=since, recipient=f"ann-slow@{DOMAIN}")
+        assert (host.home("ann") / "said").read_text() == "done\n"
