@@ -52,8 +52,8 @@ class DovecotClient:
     def receive(self, data: bytes) -> list[Ready | Answered | Challenged]:
         """Take bytes; return what they say.  Raises DovecotError; then the connection is of no use."""
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > LINE_MOST_BYTES:
-            raise DovecotError("a line without an end")
+        if max(map(len, (*lines, self._rest))) > LINE_MOST_BYTES:
+            raise DovecotError("a line that is too long")
         return [event for line in lines if (event := self._line(line.split(b"\t"))) is not None]
 
     def _line(self, fields: list[bytes]) -> Ready | Answered | Challenged | None:

@@ -1,6 +1,8 @@
 """Dovecot's protocol as its client sees it."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from paperpath.protocol.dovecot_auth import (
     LINE_MOST_BYTES,
@@ -71,3 +73,29 @@ def test_what_is_sent() -> None:
     line = login(5, b"SCRAM-SHA-256", b"n,,", service="submission", peer="192.0.2.1", secure=False)
     assert line == b"AUTH\t5\tSCRAM-SHA-256\tservice=smtp\trip=192.0.2.1\tresp=biws\n"
     assert (response(5, b"abc"), response(5, b""), cancel(5)) == (b"CONT\t5\tYWJj\n", b"CONT\t5\t\n", b"CANCEL\t5\n")
+
+
+LINES = st.lists(
+    st.sampled_from(
+        [HELLO, b"OK\t3\tuser=a\n", b"CONT\t3\tYQ==\n", b"FAIL\t", b"3\n", b"\t", b"MECH\n", b"\x01", b"x" * 5000]
+    )
+    | st.binary(max_size=8)
+)
+
+
+@example([HELLO, b"x" * 5000, b"x" * 5000, b"\n"], 9000, 9000)
+@given(LINES, st.integers(0, 20_000), st.integers(0, 20_000))
+def test_whatever_comes_and_however_it_is_cut(parts: list[bytes], one: int, another: int) -> None:
+    stream = b"".join(parts)
+    first, second = sorted((one % (len(stream) + 1), another % (len(stream) + 1)))
+
+    def seen(*pieces: bytes) -> list[object]:
+        client, events = DovecotClient(), list[object]()
+        try:
+            for piece in pieces:
+                events += client.receive(piece)
+        except DovecotError:
+            events = ["none"]
+        return events
+
+    assert seen(stream) == seen(stream[:first], stream[first:second], stream[second:])
