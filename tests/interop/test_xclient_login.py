@@ -2,6 +2,7 @@
 
 import smtplib
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -45,10 +46,12 @@ def test_dovecot_judges_the_login_and_the_account_is_bound_as_here() -> None:
         service.wait_for("session.closed", account=ACCOUNT, messages=1)
 
 
-def test_swaks_says_which_account_it_is() -> None:
+@pytest.mark.parametrize("auth", [{}, {"backends": []}])
+def test_swaks_says_which_account_it_is(auth: dict[str, Any]) -> None:
+    """Also to a service that has no passwords of its own."""
     words = [str(require_peer("swaks")), "--helo", "swaks.test", "--xclient-addr", "192.0.2.78", "--from", ACCOUNT]
     words += ["--to", ACCOUNT, "--header", "Subject: by swaks", "--server"]
-    with submission(fronts=FRONTS) as server:
+    with submission(fronts=FRONTS, auth=auth) as server:
         told = [*words, f"127.0.0.1:{server.port}", "--xclient-login"]
         done = subprocess.run([*told, ACCOUNT], capture_output=True, text=True, timeout=PATIENCE_S)
         assert done.returncode == 0, done.stdout

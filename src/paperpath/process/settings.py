@@ -84,8 +84,10 @@ class ReceiveSettings(Common, frozen=True, kw_only=True):
     guard: str = ""
     """Socket of `guard`; empty where there is none."""
     limits: SessionLimits = SessionLimits()
+    auth: str = ""
+    """Socket of `auth`; empty where there is none, and nobody logs in."""
     mechanisms: tuple[str, ...] = ()
-    """That `auth` knows, in the order in which they are offered; empty: nobody logs in."""
+    """That `auth` knows, in the order in which they are offered."""
     plain_in_clear: str = "never"
     """Where mechanisms that show the password work without TLS: ``never`` or ``loopback``."""
 

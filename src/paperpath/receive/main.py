@@ -62,9 +62,9 @@ class ReceiveRole:
             self._load = Load(self._sessions, self._submitter)
             self._look_later()
         self._go_over_to(settings)
-        if settings.mechanisms and self._logins is None:
-            self._logins = Logins(f"{settings.run}/auth", "receive")
-        logins = self._logins if settings.mechanisms else None
+        if settings.auth and self._logins is None:
+            self._logins = Logins(settings.auth, "receive")
+        logins = self._logins if settings.auth else None
         service = Service(settings, self._submitter, self._directory, self._log, self._guard, logins, self._room)
         servers = [await self._serve(service, name, sock) for name, sock in listeners]
         self._stop_listening()

@@ -1,5 +1,6 @@
 """The part of the plan that is about logins: `auth` and its helpers, each only where something needs it."""
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -31,6 +32,11 @@ def roles(config: Config) -> tuple[str, ...]:
         return ()
     outside = (OUTSIDE,) if not OUTSIDE_BACKENDS.isdisjoint(config.auth.backends) else ()
     return (*outside, *((TOKENS,) if takes_tokens(config.oauth) else ()), AUTH)
+
+
+def door(config: Config) -> str:
+    """Return the socket of `auth`; nothing where it does not run."""
+    return os.path.join(config.paths.run, AUTH) if needs_auth(config) else ""
 
 
 def mechanisms(config: Config) -> tuple[str, ...]:

@@ -266,6 +266,7 @@ def _receive(
         guard=_guard_door(config),
         limits=session_limits(config),
         writable=(spool_folder(config), drop_folder(config)),
+        auth=logins.door(config),
         mechanisms=logins.mechanisms(config),
         plain_in_clear=config.auth.plain_in_clear,
     )

@@ -242,7 +242,10 @@ def test_mechanisms_that_nobody_can_judge_are_not_offered() -> None:
     def offered(more: str) -> tuple[str, ...]:
         return decoded(plan_of(SUBMISSION + more), "receive", ReceiveSettings).mechanisms
 
-    assert decoded(plan_of(), "receive", ReceiveSettings).mechanisms == ()
+    without = decoded(plan_of(), "receive", ReceiveSettings)
+    assert (without.mechanisms, without.auth) == ((), "")
+    none = decoded(plan_of(SUBMISSION + "[auth]\nbackends = []\n"), "receive", ReceiveSettings)
+    assert (none.mechanisms, none.auth) == ((), "/r/auth")
     assert offered("") == ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
     assert offered('[auth]\nbackends = ["pam"]\n') == ("PLAIN", "LOGIN")
     dovecot = '[auth]\ndovecot = "/d"\nbackends = ["accounts", "dovecot"]\n'
