@@ -1,5 +1,7 @@
 """Programs that fetch mail, over POP3 with STLS and over POP3S, from a whole service."""
 
+import email
+import email.policy
 import poplib
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +73,32 @@ def test_poplib_over_pop3s(fetched: Fetched) -> None:
     client.close()
     line = fetched.service.wait_for("login.failed", service="pop3s")
     assert line["user"] == ACCOUNT
+
+
+def test_poplib_with_utf8(fetched: Fetched) -> None:
+    """A client that says UTF8 has a message as it is, another its header in ASCII; a password may hold any letters."""
+    (fetched.service.maildir(ACCOUNT) / "new/1.utf8").write_text(
+        "From: Ås <å@bølge.test>\nSubject: Smørrebrød\n\nBøf\n"
+    )
+    fetched.service.run("account", "password", ACCOUNT, "--password", "Bröd \u2160")
+    try:
+        for reads_utf8 in (True, False):
+            client = poplib.POP3_SSL(
+                "127.0.0.1", fetched.tls_port, context=fetched.authority.client_context(), timeout=30
+            )
+            assert client.capa()["UTF8"] == ["USER"]
+            if reads_utf8:
+                client.utf8()
+            client.user(ACCOUNT)
+            client.pass_("Bro\u0308d I" if not reads_utf8 else "Bröd \u2160")
+            message = email.message_from_string(b"\n".join(client.retr(1)[1]).decode(), policy=email.policy.default)
+            assert message["subject"] == "Smørrebrød"
+            (sender,) = message["from"].addresses
+            assert sender.display_name == "Ås"
+            assert sender.addr_spec == ("å@bølge.test" if reads_utf8 else "invalid@internationalized-address.invalid")
+            client.quit()
+    finally:
+        fetched.service.run("account", "password", ACCOUNT, "--password", PASSWORD)
 
 
 @pytest.mark.parametrize("scheme", ["pop3", "pop3s"])

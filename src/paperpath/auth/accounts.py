@@ -23,6 +23,7 @@ from paperpath.config import credentials
 from paperpath.config.accounts import hash_password
 from paperpath.config.credentials import Compared, Name
 from paperpath.config.mailbox_path import account_name
+from paperpath.protocol.sasl_prep import as_compared
 from paperpath.protocol.sasl_scram import ScramKeys
 
 T = TypeVar("T")
@@ -166,7 +167,7 @@ class AccountsBackend:
 
 def _is_right(stored: str, password: bytes) -> bool | Unknown:
     try:
-        return PasswordHasher().verify(stored, password)
+        return PasswordHasher().verify(stored, as_compared(password))
     except VerifyMismatchError:
         return False
     except (InvalidHashError, VerificationError) as error:

@@ -1,6 +1,5 @@
 """`paperpath send`: writes a message and hands it to a server by SMTP."""
 
-import base64
 import os
 import secrets
 import sys
@@ -14,6 +13,7 @@ from paperpath.base.text import one_line, show
 from paperpath.cli.faults import EXIT_PERMANENT, EXIT_TEMPORARY, Fault
 from paperpath.cli.options import config_option, config_path, json_option, load_config
 from paperpath.cli.show import bad, good, print_json, say
+from paperpath.message.encoded_words import encoded_words
 from paperpath.system import clock
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 _BODY = "If you can read this, Paperpath works."
 _SUBJECT = "A message to try things out"
-_WORD_BYTES = 42
-"""Of UTF-8 in one encoded word, which may have 75 characters (RFC 2047 2)."""
 _HELO_WITHOUT_CONFIG = "localhost"
 
 
@@ -94,17 +92,7 @@ def compose(
 
 def _encoded(text: str) -> bytes:
     """Return a header's text, as encoded words where it is not ASCII (RFC 2047)."""
-    if text.isascii():
-        return text.encode()
-    words: list[bytes] = []
-    piece = ""
-    for letter in text:
-        if len((piece + letter).encode()) > _WORD_BYTES:
-            words.append(piece.encode())
-            piece = ""
-        piece += letter
-    words.append(piece.encode())
-    return b"\n ".join(b"=?utf-8?B?" + base64.b64encode(word) + b"?=" for word in words)
+    return text.encode() if text.isascii() else b"\n ".join(encoded_words(text))
 
 
 def _address(text: str) -> bytes:

@@ -17,6 +17,7 @@ import apsw
 from paperpath.config import credentials
 from paperpath.config.credentials import APP_PASSWORDS_MOST, LABEL_MOST, OWN, AppPassword
 from paperpath.config.mailbox_path import REMOVED, account_name, mailbox_folder
+from paperpath.protocol.sasl_prep import prepared
 from paperpath.system.files import make_folders_durably, rename_durably
 from paperpath.system.folders import acting_as_owner_of, give, remove_tree
 
@@ -72,6 +73,7 @@ class Accounts:
         Raises AccountError where the address cannot be an account or is one already; OSError, apsw.Error.
         """
         local, domain = self._name(address)
+        password = _prepared(password)
         with self._open() as db:
             if db.execute("select 1 from account where domain = ? and local_part = ?", (domain, local)).fetchone():
                 raise AccountError(f"{local}@{domain} exists already")
@@ -83,6 +85,7 @@ class Accounts:
     def set_password(self, address: str, password: str) -> None:
         """Replace the password.  Raises AccountError where there is no such account."""
         local, domain = self._name(address)
+        password = _prepared(password)
         with self._open() as db:
             db.execute(
                 "update account set password_hash = ? where domain = ? and local_part = ?",
@@ -174,10 +177,7 @@ class Accounts:
             raise AccountError(f"there is no account {'@'.join(name)}")
 
     def _write_keys(self, db: apsw.Connection, name: credentials.Name, label: str, password: str) -> None:
-        try:
-            credentials.write_keys(db, name, label, password, in_clear=self._keeps_clear)
-        except ValueError as error:
-            raise AccountError(f"the password cannot be used: it {error}") from None
+        credentials.write_keys(db, name, label, password, in_clear=self._keeps_clear)
 
     def _folder(self, local: str, domain: str) -> str:
         folder = mailbox_folder(self._mail_root, f"{local}@{domain}".encode())
@@ -228,6 +228,14 @@ class Accounts:
                 if db.in_transaction:
                     db.execute("rollback")
                 raise
+
+
+def _prepared(password: str) -> str:
+    """Return the form of it in which it is stored and compared.  Raises AccountError."""
+    try:
+        return prepared(password)
+    except ValueError as error:
+        raise AccountError(f"the password cannot be used: it {error}") from None
 
 
 def hash_password(password: str) -> str:

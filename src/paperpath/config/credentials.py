@@ -75,7 +75,7 @@ def digest(password: bytes) -> bytes:
 
 
 def write_keys(db: apsw.Connection, name: Name, label: str, password: str, *, in_clear: bool) -> None:
-    """Store what the mechanisms need to know of a password.  Raises ValueError where SASLprep forbids it."""
+    """Store what the mechanisms need to know of a password, which is prepared (SASLprep)."""
     local, domain = name
     fresh = (domain, local, random_bytes(SALT_BYTES), ITERATIONS)
     db.execute("insert or ignore into scram_salt values (?, ?, ?, ?)", fresh)

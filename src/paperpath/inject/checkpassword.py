@@ -48,13 +48,15 @@ def _is_known(state: str, address: bytes, password: bytes) -> bool:
     from argon2 import PasswordHasher
     from argon2.exceptions import InvalidHashError, VerificationError
 
+    from paperpath.protocol.sasl_prep import as_compared
+
     name = account_name(address)
     known = None if name is None else _hash_of(state, *name)
     if known is None:
         hash_password(password.decode("latin-1"))
         return False
     try:
-        return PasswordHasher().verify(known, password)
+        return PasswordHasher().verify(known, as_compared(password))
     except (VerificationError, InvalidHashError):
         return False
 

@@ -1,4 +1,5 @@
-"""The POP3 server machine (RFC 1939, RFC 2449), without I/O: bytes from the client in, events and replies out.
+"""The POP3 server machine (RFC 1939, RFC 2449, RFC 6856), without I/O: bytes from the client in, events and replies
+out.
 
 Purpose: order, syntax and framing of a session are decided here; who may log in and what is in the mailbox is asked
 for with a question and answered by the shell.
@@ -18,6 +19,7 @@ from functools import partial
 from typing import Final
 
 from paperpath.base.limits import MAILBOX_PAGE_MESSAGES
+from paperpath.message.surrogate import Surrogate
 from paperpath.protocol.pop3_authorization import EVERYWHERE, Command, Pop3Authorization
 from paperpath.protocol.pop3_content import Stuffer, Top
 from paperpath.protocol.pop3_events import (
@@ -60,6 +62,7 @@ class Pop3Session(Pop3Authorization):
         "_page",
         "_page_first",
         "_stuffer",
+        "_surrogate",
         "_then",
         "_top",
         "_unique_ids",
@@ -83,6 +86,7 @@ class Pop3Session(Pop3Authorization):
         self._then: Callable[[], None] = _nothing
         self._stuffer = Stuffer()
         self._top: Top | None = None
+        self._surrogate: Surrogate | None = None
 
     # What the shell answers.
 
@@ -109,14 +113,21 @@ class Pop3Session(Pop3Authorization):
 
     def content(self, data: bytes) -> bool:
         """Send a piece; tell whether another is wanted."""
+        if self._surrogate is not None:
+            data = self._surrogate.take(data)
+        self._pass_on(data)
+        return self._top is None or not self._top.done
+
+    def _pass_on(self, data: bytes) -> None:
         if self._top is not None:
             data = self._top.take(data)
         self._output.append(self._stuffer.feed(data))
-        return self._top is None or not self._top.done
 
     def end_content(self) -> list[Event]:
         """That was the message."""
         self._answer_to(ContentWanted)
+        if self._surrogate is not None:
+            self._pass_on(self._surrogate.finish())
         self._output.append(self._stuffer.finish())
         self.retrieved += self._top is None
         return self._go_on()
@@ -232,6 +243,7 @@ class Pop3Session(Pop3Authorization):
         number = self._number(argument)
         if number:
             self._stuffer, self._top = Stuffer(), top
+            self._surrogate = None if self.utf8 else Surrogate()
             self._ask(ContentWanted(number))
 
     def _number(self, argument: bytes) -> int:

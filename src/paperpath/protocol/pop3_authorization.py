@@ -18,6 +18,9 @@ from paperpath.protocol.pop3_events import (
     TlsWanted,
 )
 from paperpath.protocol.pop3_lines import Pop3Lines
+from paperpath.protocol.sasl_prep import prepared_bytes
+
+_LANGUAGE: Final = "en"
 
 Command = Callable[[bytes], None]
 """What is done with the argument of a command."""
@@ -26,7 +29,7 @@ Command = Callable[[bytes], None]
 class Pop3Authorization(Pop3Lines):
     """A session up to the mailbox."""
 
-    __slots__ = ("_user", "config", "failed_logins", "is_open")
+    __slots__ = ("_user", "config", "failed_logins", "is_open", "utf8")
 
     def __init__(self, config: Pop3Config) -> None:
         super().__init__()
@@ -35,6 +38,8 @@ class Pop3Authorization(Pop3Lines):
         """Whether somebody is logged in and has the mailbox."""
         self.failed_logins = 0
         self._user: bytes | None = None
+        self.utf8 = False
+        """Whether the client reads UTF-8 wherever it may stand (RFC 6856 2.1)."""
         self._say(f"{config.hostname.decode()} POP3 ready {config.timestamp.decode()}".rstrip())
 
     # What the shell answers.
@@ -102,6 +107,7 @@ class Pop3Authorization(Pop3Lines):
             return
         config = self.config
         lines = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LOGIN-DELAY 0"]
+        lines += ["UTF8 USER", "LANG"]
         if config.passwords:
             lines.append("USER")
         if config.mechanisms:
@@ -118,15 +124,18 @@ class Pop3Authorization(Pop3Lines):
         elif not argument:
             self._fault("USER needs a name")
         else:
-            self._user = argument
-            self._say("Now the password")
+            self._user = self._prepared(argument)
+            if self._user is not None:
+                self._say("Now the password")
 
     def _pass(self, argument: bytes) -> None:
         if self._user is None:
             self._fault("USER comes first")
             return
         user, self._user = self._user, None
-        self._ask(LoginGiven("PLAIN", b"\0" + user + b"\0" + argument))
+        password = self._prepared(argument)
+        if password is not None:
+            self._ask(LoginGiven("PLAIN", b"\0" + user + b"\0" + password))
 
     def _apop(self, argument: bytes) -> None:
         user, space, digest = argument.rpartition(b" ")
@@ -135,7 +144,18 @@ class Pop3Authorization(Pop3Lines):
         elif not space or not user:
             self._fault("APOP needs a name and a digest")
         else:
-            self._ask(LoginGiven("APOP", b"\0".join((self.config.timestamp, user, digest))))
+            name = self._prepared(user)
+            if name is not None:
+                self._ask(LoginGiven("APOP", b"\0".join((self.config.timestamp, name, digest))))
+
+    def _prepared(self, given: bytes) -> bytes | None:
+        """Return a name or a password in the form in which both sides compare it (RFC 6856 2.2), None where there is
+        none, which has then been said."""
+        try:
+            return prepared_bytes(given)
+        except ValueError:
+            self._refuse("[AUTH] That can be no name and no password")
+            return None
 
     def _auth(self, argument: bytes) -> None:
         """RFC 5034 4.  Without an argument it lists the mechanisms, as clients older than CAPA expect."""
@@ -176,10 +196,30 @@ class Pop3Authorization(Pop3Lines):
             self._fault("STLS has no argument")
         elif not self.config.stls:
             self._fault("TLS is not offered here")
+        elif self.utf8:
+            self._fault("STLS comes before UTF8")
         else:
             self._say("Begin TLS")
             self._ask(TlsWanted())
             self._forget_input()
+
+    def _utf8(self, argument: bytes) -> None:
+        """RFC 6856 2.1."""
+        if argument:
+            self._fault("UTF8 has no argument")
+        else:
+            self.utf8 = True
+            self._say("UTF-8 from now on")
+
+    def _lang(self, argument: bytes) -> None:
+        """RFC 6856 3: there is one language."""
+        if not argument:
+            self._say("Languages follow")
+            self._list([f"{_LANGUAGE} English"])
+        elif argument.lower() in {_LANGUAGE.encode(), b"*"}:
+            self._say(f"{_LANGUAGE} English from now on, as before")
+        else:
+            self._refuse("There is no such language here")
 
     def _noop(self, _argument: bytes) -> None:
         self._say("Still here")
@@ -201,7 +241,11 @@ def _base64(text: bytes) -> bytes | None:
 
 _Commands = Mapping[bytes, Callable[[Any, bytes], None]]
 
-EVERYWHERE: Final[_Commands] = {b"CAPA": Pop3Authorization._capa, b"NOOP": Pop3Authorization._noop}
+EVERYWHERE: Final[_Commands] = {
+    b"CAPA": Pop3Authorization._capa,
+    b"LANG": Pop3Authorization._lang,
+    b"NOOP": Pop3Authorization._noop,
+}
 """Commands that mean the same in every state."""
 _AUTHORIZATION: Final[_Commands] = {
     **EVERYWHERE,
@@ -211,4 +255,5 @@ _AUTHORIZATION: Final[_Commands] = {
     b"APOP": Pop3Authorization._apop,
     b"AUTH": Pop3Authorization._auth,
     b"STLS": Pop3Authorization._stls,
+    b"UTF8": Pop3Authorization._utf8,
 }

@@ -1,4 +1,4 @@
-"""SASLprep (RFC 4013): the one form of a password that client and server both compute with."""
+"""SASLprep (RFC 4013): the one form of a password, or a name, that client and server both compute with."""
 
 import stringprep
 import unicodedata
@@ -32,6 +32,22 @@ def prepared(text: str) -> str:
         raise ValueError("holds a character that a password may not have")
     _check_direction(result)
     return result
+
+
+def prepared_bytes(given: bytes) -> bytes:
+    """Return the same for what a client sent, ASCII as it is.  Raises ValueError, also where it is not UTF-8."""
+    return given if given.isascii() else prepared(given.decode()).encode()
+
+
+def as_compared(given: bytes) -> bytes:
+    """Return a password from a client as stored ones are; where it cannot be one, as it is, which none is like.
+
+    So both take as long.
+    """
+    try:
+        return prepared_bytes(given)
+    except ValueError:
+        return given
 
 
 def _check_direction(text: str) -> None:

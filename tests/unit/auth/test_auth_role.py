@@ -121,6 +121,18 @@ async def test_a_file_of_uses_that_cannot_be_written_hinders_no_login(prepared: 
     (prepared / "auth").unlink()
 
 
+@pytest.mark.parametrize("typed", ["Gr\u00fc\u00dfe \u2160", "Gru\u0308\u00dfe \u2160", "Gr\u00fc\u00dfe\u00a0I"])
+async def test_a_password_has_one_form_however_it_is_typed(tmp_path: Path, typed: str) -> None:
+    """SASLprep (RFC 4013), when it is set and when it is compared: hashes, and what APOP computes with."""
+    Scene(tmp_path).accounts.add("you@example.test", "Gr\u00fc\u00dfe \u2160", NOW)
+    async with scene(tmp_path) as auth:
+        assert isinstance(await auth.plain("you@example.test", typed), LoggedIn)
+        assert isinstance(await auth.plain("you@example.test", "Gr\u00fc\u00dfe"), LoginRefused)
+    db = apsw.Connection(f"{tmp_path}/accounts/accounts.sqlite")
+    assert list(db.execute("select clear from login_key")) == [("Gr\u00fc\u00dfe I".encode(),)]
+    db.close()
+
+
 async def test_a_password_that_was_right_is_hashed_once(auth: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[bytes] = []
     right = accounts_module._is_right

@@ -100,8 +100,8 @@ def test_an_error_before_anything_was_said() -> None:
 
 
 def test_an_error_in_the_middle() -> None:
-    stage = asyncio.run(retrieved(Disk(b"a\n", STALE)))
-    assert stage.said == b"+OK 4 octets\r\na\r\n"
+    stage = asyncio.run(retrieved(Disk(b"\na\n", STALE)))
+    assert stage.said == b"+OK 4 octets\r\n\r\na\r\n"
     assert "Stale file handle" in stage.lost_for
 
 
