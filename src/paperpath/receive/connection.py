@@ -102,7 +102,7 @@ class Connection(Conversation):
         self._peer, self.relay, self.standing = arrival.peer, arrival.relay, arrival.standing
         self._relays_from_there = arrival.relay
         self._judge = Recipients(self._service, self._peer, self.standing)
-        self._login = ClientLogin(self._service, self._service_name, self._peer, self._login_said)
+        self._login = ClientLogin(self._service, self._service_name, self._peer)
 
     def _kind(self) -> Kind:
         name = self._service_name
@@ -239,7 +239,7 @@ class Connection(Conversation):
         machine = self._machine
         machine.start_over(self._service.config(self._kind()), secure=machine.secure)
         if event.login:
-            self._login.vouch(event.login, secure=machine.secure)
+            self._login.vouch(event.login, self._login_said, secure=machine.secure)
         else:
             self._answer(R220_READY)
 

@@ -5,7 +5,7 @@ The client is told one sentence for every wrong password, whatever the reason; t
 
 import base64
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from paperpath.base.networks import parse_address
@@ -48,12 +48,15 @@ def is_here(peer: str) -> bool:
 
 
 class ClientLogin:
-    """What one session knows of who its client is."""
+    """What one session knows of who its client is.
+
+    Nothing of the session is held but while an attempt is open: the two holding each other would keep it, its buffers
+    and the state of TLS, some 40 KB, until the collector comes.
+    """
 
     __slots__ = (
         "_attempt",
         "_failures",
-        "_on_reply",
         "_peer",
         "_service",
         "_service_name",
@@ -63,8 +66,8 @@ class ClientLogin:
         "was_wrong",
     )
 
-    def __init__(self, service: Service, service_name: str, peer: str, on_reply: OnReply) -> None:
-        self._service, self._service_name, self._peer, self._on_reply = service, service_name, peer, on_reply
+    def __init__(self, service: Service, service_name: str, peer: str) -> None:
+        self._service, self._service_name, self._peer = service, service_name, peer
         self._attempt: Attempt | None = None
         self._failures = 0
         self.was_wrong = False
@@ -80,8 +83,8 @@ class ClientLogin:
         """Whether the client has to log in before it may send."""
         return not self.account and self._service_name in LOGIN_SERVICES
 
-    def begin(self, event: AuthGiven, transport: object, *, secure: bool) -> None:
-        """AUTH."""
+    def begin(self, event: AuthGiven, transport: object, on_reply: OnReply, *, secure: bool) -> None:
+        """AUTH; ``on_reply`` is called once, and once after each ``respond``."""
         logins = self._service.logins
         assert logins is not None, "where nobody judges logins, AUTH is not offered"
         # What it takes to make one is loaded for those only who use it.
@@ -89,7 +92,7 @@ class ClientLogin:
         self._attempt = logins.begin(
             event.mechanism,
             event.initial,
-            self._answered,
+            partial(self._answered, on_reply),
             service=self._service_name,
             peer=self._peer,
             secure=secure,
@@ -97,12 +100,17 @@ class ClientLogin:
             binding=binding,
         )
 
-    def vouch(self, name: bytes, *, secure: bool) -> None:
+    def vouch(self, name: bytes, on_reply: OnReply, *, secure: bool) -> None:
         """Whoever the client came through says which account it is (XCLIENT's LOGIN)."""
         logins = self._service.logins
         assert logins is not None, "where nobody judges logins, LOGIN is not offered"
         self._attempt = logins.begin(
-            VOUCHED, name, self._answered, service=self._service_name, peer=self._peer, secure=secure
+            VOUCHED,
+            name,
+            partial(self._answered, on_reply),
+            service=self._service_name,
+            peer=self._peer,
+            secure=secure,
         )
 
     def respond(self, event: AuthResponse) -> None:
@@ -122,9 +130,9 @@ class ClientLogin:
         self.account = self.shown = ""
         self._submission = None
 
-    def _answered(self, answer: LoginAnswer) -> None:
+    def _answered(self, on_reply: OnReply, answer: LoginAnswer) -> None:
         if isinstance(answer, Challenge):
-            self._on_reply(Reply(334, "", (base64.b64encode(answer.data).decode("ascii"),)), "")
+            on_reply(Reply(334, "", (base64.b64encode(answer.data).decode("ascii"),)), "")
             return
         self._attempt = None
         self.was_wrong = False
@@ -133,15 +141,15 @@ class ClientLogin:
             domain = settings.routing.default_domain or self._service.hostname
             self._submission = Submission(answer.addresses, domain, self._service.hostname, settings.spool)
             self.account, self.shown = answer.account, show(answer.account.encode())
-            self._on_reply(LOGGED_IN, "")
+            on_reply(LOGGED_IN, "")
         elif answer.temporary:
-            self._on_reply(NOT_NOW, answer.reason)
+            on_reply(NOT_NOW, answer.reason)
         elif answer.malformed:
-            self._on_reply(MALFORMED, answer.reason)
+            on_reply(MALFORMED, answer.reason)
         else:
             self._failures += 1
             self.was_wrong = True
-            self._on_reply(WRONG if self._failures < FAILURES_MOST else TOO_MANY_WRONG, answer.reason)
+            on_reply(WRONG if self._failures < FAILURES_MOST else TOO_MANY_WRONG, answer.reason)
 
     @property
     def submission(self) -> Submission:

@@ -54,7 +54,7 @@ class Session(Connection):
     # Logins
 
     def _auth(self, event: AuthGiven) -> None:
-        self._login.begin(event, self._transport, secure=self.tls is not None)
+        self._login.begin(event, self._transport, self._login_said, secure=self.tls is not None)
 
     def _auth_response(self, event: AuthResponse) -> None:
         self._login.respond(event)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from paperpath.process import upgrade
 from paperpath.receive import replies
+from paperpath.receive.session import Session
 from tests.loops import on_both_loops, run
 from tests.tls_client import TlsClient
 from tests.unit.receive.live import (
@@ -211,6 +212,34 @@ def test_clients_that_are_gone_before_the_handshake_leave_nothing(loop: str) -> 
             assert len(held) <= 3
 
     run(loop, main())
+
+
+@on_both_loops
+@pytest.mark.parametrize("service", ["smtp", "submissions"])
+def test_a_session_that_is_over_does_not_wait_for_the_collector(loop: str, service: str) -> None:
+    """It would keep what TLS holds for it, and the next session would have memory that is new to the processor."""
+
+    async def main() -> None:
+        async with serving(service) as server, TlsClient(server.port) as client:
+            if service == "smtp":
+                await start_tls(client)
+                await client.send(EHLO + MAIL)
+            else:
+                await client.secure(TRUSTING, name="mx.test", together=EHLO + LOGIN + MAIL)
+            while codes(await client.replies(1)) != "221":
+                pass
+            client.close()
+            await server.closed()
+            server.opened.clear()
+            while any(isinstance(one, Session) for one in gc.get_objects()):
+                await asyncio.sleep(0)  # the loop lets go of it a turn later
+
+    gc.collect()  # what other tests left
+    gc.disable()
+    try:
+        run(loop, main())
+    finally:
+        gc.enable()
 
 
 @on_both_loops
