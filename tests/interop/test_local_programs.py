@@ -269,29 +269,24 @@ class TestWithoutItsLocal:
     @pytest.fixture(autouse=True)
     def instructions(self, host: SystemHost) -> None:
         host.sh("ann", "rm -f began go said; mkfifo began go")
-        host.write("ann", ".qmail-slow", "|echo >began; cat go; echo done >>said\n")
+        host.write("ann", ".qmail-slow", "|echo $PPID >began; cat go; echo done >>said\n")
+        host.write("ann", ".qmail-next", "|echo $PPID >next\n")
 
     def begin(self, host: SystemHost) -> tuple[int, int]:
         """Have a program wait, and `local` killed meanwhile; return the worker's id and the mark before."""
         since = host.mark()
         host.send("from@there.test", [f"ann-slow@{DOMAIN}"], "Subject: slow\n\nx\n")
-        host.sh("ann", "cat began")
-        (worker,) = self.workers(host)
+        worker = int(host.sh("ann", "cat began"))
         os.kill(host.pid_of("local"), signal.SIGKILL)
         host.wait_for("process.started", since=since, role="local")
         return worker, since
-
-    def workers(self, host: SystemHost) -> list[int]:
-        uid = host.host.ids("ann")[0]
-        found = [pid for pid, module in host.processes().items() if module == "local.worker_main"]
-        return [pid for pid in found if os.stat(f"/proc/{pid}").st_uid == uid]
 
     def test_what_it_delivers_is_delivered_once_and_it_gets_the_next(self, host: SystemHost) -> None:
         worker, since = self.begin(host)
         host.sh("ann", "echo >go")
         host.wait_for("delivery.delivered", since=since, recipient=f"ann-slow@{DOMAIN}")
-        assert host.deliver("ann", "the next")["event"] == "delivery.delivered"
-        assert self.workers(host) == [worker]
+        assert host.deliver("ann-next", "the next")["event"] == "delivery.delivered"
+        assert int((host.home("ann") / "next").read_text()) == worker
         assert (host.home("ann") / "said").read_text() == "done\n"
         assert not host.events("delivery.interrupted", since=since) and not host.events("agent.gone", since=since)
 
