@@ -17,6 +17,8 @@ from paperpath.base.reply import Reply
 from paperpath.protocol.netstring import NetstringError, netstring, split
 from paperpath.protocol.pop3 import Pop3Session
 from paperpath.protocol.proxy import Proxied, ProxyError, ProxyReader
+from paperpath.protocol.qmail_smtpd import ADDRESS_MOST_BYTES, HOPS_MOST, Close, End, Open, Put, Server, Terms
+from paperpath.protocol.qmail_smtpd import Say as SmtpdSays
 from paperpath.protocol.qmqp import QmqpServer
 from paperpath.protocol.qmqp import Request as QmqpRequest
 from paperpath.protocol.qmtp import EXCESS_MOST, Package, QmtpServer
@@ -43,7 +45,7 @@ from tests.transcripts.pop3_story import Shell as Pop3Shell
 from tests.transcripts.smtp_shell import POSITIVE, Shell
 
 STEERING_BYTES: Final = 4
-_SMTP: Final = ServerConfig(b"mx.test", 1000, 3)
+_SMTP: Final = ServerConfig(b"mx.test", 1000, 3, xclient=True, xclient_login=True)
 _LMTP: Final = ServerConfig(b"mx.test", 1000, 3, lmtp=True)
 _MAILS: Final = [Mail(b"one", b"A: b\n\n.x\ny"), Mail(b"two", b"A: b\r\n\r\nx\r\ny\r\n"), Mail(b"three")]
 
@@ -144,6 +146,82 @@ def _deliver(pieces: list[bytes], seed: int) -> tuple[list[tuple[Outcome, ...]],
             whole = b"Subject: x\n\nx\n"
             events = client.begin(Transaction(b"s@c.test", recipients, whole, len(whole), eight_bit=False))
     return finished, client.phase
+
+
+# qmail-smtpd
+
+
+def qmail_smtpd(data: bytes) -> None:
+    """The machine of qmail-smtpd; content is held against a reader that goes line by line."""
+    seed, stream = _steer(data)
+    assert _qmail_smtpd([stream], seed) == _qmail_smtpd(_cut(stream, seed), seed)
+
+
+def _qmail_smtpd(pieces: list[bytes], seed: int) -> tuple[bytes, list[tuple[object, ...]]]:
+    chance, terms = random.Random(seed), _qmail_terms(seed)
+    server, said, closed = Server(terms, b"peer.test"), b"", list[tuple[object, ...]]()
+    begun, content = -1, b""
+    fed = b""
+
+    def text(replies: bytes) -> bytes:
+        assert re.fullmatch(rb"([2345][0-9]{2}[ -][^\r\n]*\r\n)+", replies), replies
+        return replies
+
+    for piece in pieces:
+        server.feed(piece)
+        fed += piece
+        while (event := server.next()) is not None:
+            if isinstance(event, End):
+                server.feed(b"NOOP\r\n")
+                assert isinstance(server.next(), End)
+                return said, closed
+            if isinstance(event, SmtpdSays):
+                said += text(event.text)
+            elif isinstance(event, Open):
+                is_open = chance.random() < 0.8
+                begun, content = len(fed) - len(server._input) if is_open else -1, b""
+                said += text(server.opened(is_open=is_open))
+            elif isinstance(event, Put):
+                assert event.data and begun >= 0
+                content += event.data
+            elif isinstance(event, Close):
+                assert begun >= 0
+                _check_closed(event, content, fed[begun:], terms)
+                closed.append((b"" if event.is_refused else content, event.sender, *event.recipients))
+                verdict = b"Dno" if event.is_refused else chance.choice([b"", b"Zlater", b"Dno"])
+                said += text(server.judged(verdict, 7, 1000))
+                begun = -1
+    return said, closed
+
+
+def _qmail_terms(seed: int) -> Terms:
+    return Terms(
+        b"mx.test",
+        lambda address: address.endswith(b"mx.test"),
+        lambda sender: sender == b"bad@c.test",
+        databytes=20 if seed & 256 else 0,
+        suffix=b"@relay.test" if seed & 512 else None,
+        literal_host=b"mx.test" if seed & 1024 else None,
+        is_own=lambda address: address == "127.0.0.1",
+    )
+
+
+def _check_closed(event: Close, content: bytes, sent: bytes, terms: Terms) -> None:
+    whole, hops = b"", 0
+    in_header = True
+    for line in sent.split(b"\r\n"):
+        assert b"\n" not in line
+        if line == b".":
+            break
+        in_header &= line != b""
+        hops += in_header and re.match(rb"received|delivered", line, re.IGNORECASE) is not None
+        whole += re.sub(rb"\A\.(?!\r)", b"", line) + b"\n"
+    too_large = 0 < terms.databytes < len(whole)
+    assert event.is_refused == (too_large or hops >= HOPS_MOST)
+    assert content == whole or (too_large and whole.startswith(content))
+    for address in (event.sender, *event.recipients):
+        assert len(address) <= ADDRESS_MOST_BYTES + len(terms.suffix or b"") and b"\0" not in address
+        assert b"\n" not in address
 
 
 # QMTP and QMQP
@@ -294,6 +372,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "lmtp": lmtp,
     "content": content,
     "smtp-client": smtp_client,
+    "qmail-smtpd": qmail_smtpd,
     "qmtp": qmtp,
     "qmqp": qmqp,
     "netstrings": netstrings,
