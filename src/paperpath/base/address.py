@@ -1,7 +1,7 @@
 """Envelope addresses (RFC 5321 4.1.2), held as qmail holds them: unquoted bytes.
 
 Quoting is a matter of transport only.  Whoever reads an address from a command or a header field removes it
-(`protocol.paths`), whoever writes one adds it back (`quote`).  Everything after the *last* ``@`` is the
+(`protocol.smtp_grammar`), whoever writes one adds it back (`quote`).  Everything after the *last* ``@`` is the
 domain; what stands before it is the local part and may hold any byte but NUL.  The empty address is the null
 reverse-path of a bounce and is never a recipient.
 """
@@ -43,14 +43,12 @@ def quote(address: bytes) -> bytes:
 
 
 def is_bounce_sender(sender: bytes) -> bool:
-    """Tell whether mail from this sender is itself a report, so that its failure makes a double bounce at
-    most."""
+    """Tell whether mail from this sender is itself a report, so that its failure makes a double bounce at most."""
     return sender in (NULL_SENDER, DOUBLE_BOUNCE_SENDER)
 
 
 def expand_verp(sender: bytes, recipient: bytes) -> bytes:
-    """Return the sender to use for this recipient: ``pre`` ``box=host`` ``@origin`` where the sender asks for
-    VERP."""
+    """Return the sender to use for this recipient: ``pre`` ``box=host`` ``@origin`` where the sender asks for VERP."""
     if not sender.endswith(VERP_SUFFIX):
         return sender
     prefix, at, origin = sender[: -len(VERP_SUFFIX)].rpartition(b"@")

@@ -50,11 +50,6 @@ def build(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
     return bytes(header + records + slots)
 
 
-def find(data: Bytes, key: bytes) -> bytes | None:
-    """Return the data of the first record of this key, or None.  Raises ValueError where this is no cdb file."""
-    return Cdb(data).find(key)
-
-
 class Cdb:
     """A file's records: to look up, or to go through in their order."""
 

@@ -3,17 +3,14 @@
 from datetime import UTC, datetime
 from functools import lru_cache
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+from paperpath.base.calendar import DAYS, MONTHS
 
 
 @lru_cache(maxsize=4)
 def rfc5322(seconds: int) -> str:
     """Return ``Sun, 22 Nov 2026 10:30:17 +0000`` (RFC 5322 3.3), always in UTC."""
     t = datetime.fromtimestamp(seconds, UTC)
-    return (
-        f"{_DAYS[t.weekday()]}, {t.day} {_MONTHS[t.month - 1]} {t.year} {t.hour:02}:{t.minute:02}:{t.second:02} +0000"
-    )
+    return f"{DAYS[t.weekday()]}, {t.day} {MONTHS[t.month - 1]} {t.year} {t.hour:02}:{t.minute:02}:{t.second:02} +0000"
 
 
 @lru_cache(maxsize=4)

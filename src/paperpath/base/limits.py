@@ -3,18 +3,13 @@
 Sizes in bytes, times in seconds.
 """
 
-# RFC 5321 4.5.3.1: what every server must take at least, CR LF included where the RFC includes it.
-LOCAL_PART_BYTES = 64
+# RFC 5321 4.5.3.1: what every server must take at least.
 DOMAIN_BYTES = 255
 PATH_BYTES = 256
-COMMAND_LINE_BYTES = 512
-REPLY_LINE_BYTES = 512
-TEXT_LINE_BYTES = 1000
 RECIPIENTS_MINIMUM = 100
 
 COMMAND_LINE_MOST_BYTES = 2048
-"""What we take: the 512 of RFC 5321 4.5.3.1.4 plus every parameter that an extension adds to MAIL and
-RCPT."""
+"""What we take: the 512 of RFC 5321 4.5.3.1.4 plus every parameter that an extension adds to MAIL and RCPT."""
 
 AUTH_LINE_MOST_BYTES = 12_288
 """The same where there is AUTH (RFC 4954 4): a response may be a long token."""
@@ -29,15 +24,12 @@ CLIENT_RCPT_S = 300
 CLIENT_DATA_S = 120
 CLIENT_BLOCK_S = 180
 CLIENT_END_OF_DATA_S = 600
-SERVER_COMMAND_S = 300
-"""RFC 5321 4.5.3.2.7: how long a server waits for the next command."""
 
 HOPS_MOST = 100
 """Received and Delivered-To fields before a message counts as looping; RFC 5321 6.3 asks for at least 100."""
 
 INLINE_CONTENT_BYTES = 128 * 1024
-"""Content up to this size travels inside a frame and lies in the database; beyond it is a file and a
-descriptor."""
+"""Content up to this size travels inside a frame and lies in the database; beyond it is a file and a descriptor."""
 
 RECIPIENTS_MOST = 100_000
 """Recipients of one message from a trusted network; one frame carries them all."""

@@ -1,6 +1,5 @@
 """`paperpath import qmail HOME`: what an existing host's control files say, as Paperpath's own configuration."""
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ import click
 
 from paperpath.base.text import one_line
 from paperpath.cli.show import say
+from paperpath.config.write import quoted
 
 if TYPE_CHECKING:
     from paperpath.config.schema import Config
@@ -199,7 +199,7 @@ def _text(home: str, found: _Import) -> str:
         table, _, key = name.rpartition(".")
         if isinstance(value, dict):
             lines += ["", f"[{name}]", _origin(home, file)]
-            lines += [f"{_quoted(entry)} = {_quoted(text)}" for entry, text in sorted(value.items())]
+            lines += [f"{quoted(entry)} = {quoted(text)}" for entry, text in sorted(value.items())]
             section = name
             continue
         if table != section:
@@ -218,10 +218,5 @@ def _origin(home: str, file: str) -> str:
 
 def _toml(value: str | int | tuple[str, ...]) -> str:
     if isinstance(value, tuple):
-        return "[" + ", ".join(map(_quoted, value)) + "]"
-    return _quoted(value) if isinstance(value, str) else str(value)
-
-
-def _quoted(text: str) -> str:
-    # A JSON string is a TOML basic string, but for DEL, which JSON leaves as it is (TOML 1.0, String).
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return "[" + ", ".join(map(quoted, value)) + "]"
+    return quoted(value) if isinstance(value, str) else str(value)

@@ -81,7 +81,7 @@ def command(
 def _complete() -> bool:
     """Make the users and folders that an installed host lacks, as after an upgrade; tell whether it is one."""
     from paperpath.config.load import load
-    from paperpath.config.places import DEFAULT_FILE
+    from paperpath.config.program_values import DEFAULT_FILE
 
     if not os.path.lexists(DEFAULT_FILE):
         return False
@@ -95,7 +95,7 @@ def _complete() -> bool:
 def _plan(folder: str | None, hostname: str | None, accounts: tuple[str, ...], listeners: tuple[str, ...]) -> Plan:
     """Judge what was asked for before anything is made."""
     from paperpath.config.logins import LOGIN_SERVICES
-    from paperpath.config.places import DEFAULT_FILE
+    from paperpath.config.program_values import DEFAULT_FILE, DEFAULT_RUN, DEFAULT_STATE
     from paperpath.config.write import config_text
 
     sockets = tuple(_listener(listener) for listener in listeners)
@@ -106,8 +106,8 @@ def _plan(folder: str | None, hostname: str | None, accounts: tuple[str, ...], l
         postmaster=checked[0] if checked else "",
         listeners=sockets,
         domains=tuple(dict.fromkeys(address.rpartition("@")[2] for address in checked)),
-        state="state" if folder else "/var/lib/paperpath",
-        run="run" if folder else "/run/paperpath",
+        state="state" if folder else DEFAULT_STATE,
+        run="run" if folder else DEFAULT_RUN,
         logins_in_clear=bool(folder) and any(service in LOGIN_SERVICES for service, _ in sockets),
     )
     file = os.path.join(os.path.abspath(folder), "paperpath.toml") if folder else DEFAULT_FILE

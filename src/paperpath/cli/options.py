@@ -30,7 +30,7 @@ def json_option(function: F) -> F:
 
 def config_path(given: str | None) -> str:
     """Return the configuration file that counts."""
-    from paperpath.config.places import DEFAULT_FILE
+    from paperpath.config.program_values import DEFAULT_FILE
 
     return given or os.environ.get("PAPERPATH_CONFIG") or DEFAULT_FILE
 

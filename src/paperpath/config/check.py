@@ -110,13 +110,13 @@ class Checker:
         return msgspec.structs.replace(
             local,
             domains=self._domains("local", local.domains),
-            aliases=self._absolute(local.aliases) if local.aliases else "",
+            aliases=self._path(local.aliases),
             default_domain=self._domain_or_none("local.default_domain", local.default_domain),
             percent_hack=self._each("local.percent_hack", local.percent_hack, domain_name, _DOMAIN),
         )
 
     def _qmail(self, qmail: Qmail) -> Qmail:
-        return Qmail(home=self._absolute(qmail.home) if qmail.home else "")
+        return Qmail(home=self._path(qmail.home))
 
     def _domain_or_none(self, key: str, text: str) -> str:
         return self._try(key, text, domain_name, _DOMAIN) if text else ""
@@ -178,8 +178,8 @@ class Checker:
             self._note("tls", "there is no certificate for other names", "set certificate and key in [tls] too")
         return msgspec.structs.replace(
             tls,
-            certificate=self._absolute(tls.certificate) if tls.certificate else "",
-            key=self._absolute(tls.key) if tls.key else "",
+            certificate=self._path(tls.certificate),
+            key=self._path(tls.key),
             relay_fingerprints=self._each(
                 "tls.relay_fingerprints",
                 tls.relay_fingerprints,
@@ -200,6 +200,10 @@ class Checker:
         path = address.removeprefix("unix:")
         return address if path == address else "unix:" + self._absolute(path)
 
+    def _path(self, path: str) -> str:
+        """Return an absolute path; nothing where none is set."""
+        return self._absolute(path) if path else ""
+
     def _absolute(self, path: str) -> str:
         return os.path.normpath(os.path.join(self._folder, path))
 
@@ -209,7 +213,7 @@ class Checker:
         return msgspec.structs.replace(
             auth,
             default_domain=self._domain_or_none("auth.default_domain", auth.default_domain),
-            dovecot=self._absolute(auth.dovecot) if auth.dovecot else "",
+            dovecot=self._path(auth.dovecot),
         )
 
     def _oauth(self, oauth: OAuth) -> OAuth:
@@ -217,8 +221,8 @@ class Checker:
             self._note(key, wrong, instead)
         return msgspec.structs.replace(
             oauth,
-            client_secret_file=self._absolute(oauth.client_secret_file) if oauth.client_secret_file else "",
-            ca_file=self._absolute(oauth.ca_file) if oauth.ca_file else "",
+            client_secret_file=self._path(oauth.client_secret_file),
+            ca_file=self._path(oauth.ca_file),
         )
 
     def _paths(self, paths: Paths) -> Paths:
@@ -234,11 +238,10 @@ class Checker:
     def _remote(self, remote: Remote) -> Remote:
         if remote.resolver:
             self._try("remote.resolver", remote.resolver, _name_server, 'write "192.0.2.53" or "192.0.2.53:53"')
-        trusted = remote.trusted_certificates
         return msgspec.structs.replace(
             remote,
             helo=self._domain_or_none("remote.helo", remote.helo),
-            trusted_certificates=self._absolute(trusted) if trusted else "",
+            trusted_certificates=self._path(remote.trusted_certificates),
         )
 
     def _bounce(self, bounce: Bounce) -> Bounce:

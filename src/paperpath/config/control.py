@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 
+from paperpath.base.digits import leading_digits
 from paperpath.base.domains import suffixes
 
 TYPE_CHECKING = False
@@ -52,9 +53,6 @@ NUMBERS: dict[str, int] = {
 }
 """Files of one number, and what counts where there is none.  Times in seconds, sizes in bytes."""
 
-LISTS = ("badmailfrom", "locals", "morercpthosts", "percenthack", "qmqpservers", "rcpthosts")
-MAPS = ("smtproutes", "virtualdomains")
-
 
 def home(given: str = "") -> str:
     """Return the qmail home that counts: the environment's, else the one given, else ``/var/qmail``."""
@@ -78,9 +76,8 @@ class Control:
 
     def read_int(self, name: str, default: int) -> int:
         """Return the number that the first line begins with, or ``default`` where it begins with none."""
-        line = self.read_line(name) or b""
-        digits = line[: len(line) - len(line.lstrip(b"0123456789"))].lstrip(b"0") or line[:1]
-        return int(digits[:_DIGITS_MOST]) if digits.isdigit() else default
+        digits = leading_digits(self.read_line(name) or b"")
+        return int(digits.lstrip(b"0")[:_DIGITS_MOST] or b"0") if digits else default
 
     def read_list(self, name: str) -> list[bytes] | None:
         """Return the lines that are neither blank nor comments; None for a missing file."""

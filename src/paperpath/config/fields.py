@@ -136,7 +136,7 @@ def decode(field: Field, value: Any) -> Any:
 
 def parse_duration(text: str) -> int:
     """Return seconds.  Raises ValueError."""
-    return int(_scaled(_DURATION, _SECONDS, text))
+    return _scaled(_DURATION, _SECONDS, text)
 
 
 def parse_size(text: str) -> int:
@@ -154,7 +154,7 @@ def _scaled(grammar: re.Pattern[str], factors: dict[str, int], text: str) -> int
 def show_value(field: Field, value: Any) -> str:
     """Return a value as it is written in the file, without the quotes of a plain text."""
     if field.kind == "duration":
-        return _in_units(value, (("w", 7 * 86400), ("d", 86400), ("h", 3600), ("m", 60)), "s")
+        return _in_units(value, (("d", 86400), ("h", 3600), ("m", 60)), "s")  # a week is said in days: "7d"
     if field.kind == "size":
         return _in_units(value, (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)), "")
     if isinstance(value, tuple | types.MappingProxyType | dict):
@@ -164,7 +164,6 @@ def show_value(field: Field, value: Any) -> str:
 
 def _in_units(value: int, units: tuple[tuple[str, int], ...], smallest: str) -> str:
     for name, factor in units:
-        # A week is said in days: people write "7d".
-        if name != "w" and value and value % factor == 0:
+        if value and value % factor == 0:
             return f"{value // factor}{name}"
     return f"{value}{smallest}"

@@ -11,8 +11,6 @@ GUARD_DOOR = "guard"
 GUARD_CONTROL = "guard.control"
 """Sockets in the run folder: of those who meet clients, and of `paperpath ban`."""
 
-DEFAULT_FILE = "/etc/paperpath/paperpath.toml"
-
 
 def mail_root(config: Config) -> str:
     """Return the folder of the mailboxes of `paperpath account`."""

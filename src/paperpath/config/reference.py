@@ -49,7 +49,7 @@ def _section(field: Field, section: type[Section], outer: str = "") -> Iterator[
             yield from _section(one, one.section, f"{name}.")
 
 
-def _settings(fields: "list[Field] | tuple[Field, ...]") -> Iterator[str]:
+def _settings(fields: list[Field]) -> Iterator[str]:
     for field in fields:
         yield f"\n### {field.name}\n\n{_sentence(field.about)}\n\n"
         yield f"- Value: {_markdown(expected(field))}\n"

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from paperpath.config.program_values import DEFAULT_RUN, DEFAULT_STATE
 from paperpath.config.schema_auth import Auth, OAuth
 from paperpath.config.schema_delivery import Bounce, Local, Mailboxes, Queue, Remote
 from paperpath.config.schema_fronts import Fronts
@@ -38,8 +39,8 @@ class Listen(Section, frozen=True, kw_only=True):
 class Paths(Section, frozen=True, kw_only=True):
     """Where things are."""
 
-    state: Annotated[Text, about("Queue, mailboxes and accounts.")] = "/var/lib/paperpath"
-    run: Annotated[Text, about("Sockets between the processes.")] = "/run/paperpath"
+    state: Annotated[Text, about("Queue, mailboxes and accounts.")] = DEFAULT_STATE
+    run: Annotated[Text, about("Sockets between the processes.")] = DEFAULT_RUN
 
 
 class Relay(Section, frozen=True, kw_only=True):

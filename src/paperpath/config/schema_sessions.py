@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from paperpath.base.limits import RECIPIENTS_MINIMUM, RECIPIENTS_MOST
+from paperpath.config.program_values import DEFAULT_MESSAGE_SIZE_BYTES
 from paperpath.config.section import Duration, Section, Size, about
 
 MESSAGE_SIZE_LEAST_BYTES = 64 * 1024
@@ -25,7 +26,7 @@ class Receive(Section, frozen=True, kw_only=True):
             unit="bytes",
             reason="what large providers take, so nothing they send bounces",
         ),
-    ] = 50 * 1024 * 1024
+    ] = DEFAULT_MESSAGE_SIZE_BYTES
     recipients: Annotated[
         int,
         Meta(ge=RECIPIENTS_MINIMUM, le=RECIPIENTS_MOST),

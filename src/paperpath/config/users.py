@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from paperpath.base.cdb import Cdb
 from paperpath.config.cdb_file import CdbFile
-from paperpath.system.users import User, find_user
+from paperpath.system.users import User
 
 FindUser = Callable[[str], User | None]
 Stat = Callable[[str], os.stat_result]
@@ -93,7 +93,7 @@ def _id(text: bytes) -> int:
     return int(text)
 
 
-def getpw(local: bytes, find_user: FindUser = find_user, stat: Stat = os.stat) -> Assignment | None:
+def getpw(local: bytes, find_user: FindUser, stat: Stat = os.stat) -> Assignment | None:
     """Return the account with the longest name that the local part is or begins with, up to a ``-``.
 
     Where there is none, it is the alias user's, with the local part as extension; None where there is no alias
@@ -118,7 +118,7 @@ def splits(local: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
         at = local.rfind(_BREAK, 0, at)
 
 
-def eligible(name: bytes, find_user: FindUser = find_user, stat: Stat = os.stat) -> User | None:
+def eligible(name: bytes, find_user: FindUser, stat: Stat = os.stat) -> User | None:
     """Return the account if mail may be delivered for it: not root's, and its home is there and its own.
 
     Raises OSError where that cannot be told.

@@ -59,7 +59,7 @@ plain_in_clear = "loopback"
 
 def _listen(service: str, address: str) -> str:
     """Return the lines of one listening socket."""
-    return f"\n[[listen]]\nservice = {_quoted(service)}\naddress = {_quoted(address)}\n"
+    return f"\n[[listen]]\nservice = {quoted(service)}\naddress = {quoted(address)}\n"
 
 
 def config_text(
@@ -71,17 +71,17 @@ def config_text(
     domains: Sequence[str],
     state: str,
     run: str,
-    logins_in_clear: bool = False,
+    logins_in_clear: bool,
 ) -> str:
     """Return a whole file; ``listeners`` are pairs of service and address, ``domains`` those of mailboxes.
 
     With ``logins_in_clear`` clients on this host may log in without TLS.
     """
-    top = _TOP.format(hostname=_quoted(hostname), privileges=_quoted(privileges), postmaster=_quoted(postmaster))
+    top = _TOP.format(hostname=quoted(hostname), privileges=quoted(privileges), postmaster=quoted(postmaster))
     rest = _REST.format(
-        state=_quoted(state),
-        run=_quoted(run),
-        domains="[" + ", ".join(_quoted(domain) for domain in domains) + "]",
+        state=quoted(state),
+        run=quoted(run),
+        domains="[" + ", ".join(quoted(domain) for domain in domains) + "]",
     )
     return (
         top
@@ -91,6 +91,7 @@ def config_text(
     )
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return a text as TOML has it."""
     # A JSON string is a TOML basic string, but for DEL, which JSON leaves as it is (TOML 1.0, String).
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

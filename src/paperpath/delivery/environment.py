@@ -5,22 +5,20 @@ The values are strangers' words: a program must quote them.
 
 import time
 
-from paperpath.base.address import DOUBLE_BOUNCE_SENDER, NULL_SENDER, split
+from paperpath.base.address import VERP_SUFFIX, is_bounce_sender, split
+from paperpath.base.calendar import DAYS, MONTHS
 from paperpath.message.trace import delivered_to, return_path
 
 _NO_BLANKS = bytes.maketrans(b" \t\n", b"---")
-_DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
-_MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
 
 def from_line(sender: bytes, now: int) -> bytes:
     """Return the line that begins a message in an mbox (qmail's UFLINE), its date in GMT."""
     t = time.gmtime(now)
     name = sender.translate(_NO_BLANKS) or b"MAILER-DAEMON"
-    date = b"%b %b %02d %02d:%02d:%02d %d" % (
-        _DAYS[t.tm_wday], _MONTHS[t.tm_mon - 1], t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, t.tm_year,
-    )  # fmt: skip
-    return b"From %b %b\n" % (name, date)
+    clock_time = f"{t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d}"
+    date = f"{DAYS[t.tm_wday]} {MONTHS[t.tm_mon - 1]} {t.tm_mday:02d} {clock_time} {t.tm_year}"
+    return b"From %b %b\n" % (name, date.encode())
 
 
 def environment(
@@ -62,9 +60,9 @@ def environment(
 def forwarding_sender(sender: bytes, recipient: bytes, *, has_owner: bool, has_owner_default: bool) -> bytes:
     """Return the sender of forwards: the list's owner where it has one, and one for each recipient (VERP) where
     the owner's ``-default`` can take what comes back."""
-    if sender in (NULL_SENDER, DOUBLE_BOUNCE_SENDER) or not has_owner:
+    if is_bounce_sender(sender) or not has_owner:
         return sender
     local, host = split(recipient)
     if has_owner_default:
-        return local + b"-owner-@" + host + b"-@[]"
+        return local + b"-owner-@" + host + VERP_SUFFIX
     return local + b"-owner@" + host

@@ -2,6 +2,7 @@
 
 import os
 
+from paperpath.delivery.environment import from_line
 from paperpath.inject import maildirs
 from paperpath.inject.command import TEMPORARY, fatal, reason, say
 from paperpath.system import helpers
@@ -10,11 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _PATH = b"Return-Path: <"
-_UNKNOWN = b"X" * 3
-_NO_BLANKS = bytes.maketrans(b" \t", b"--")
+_UNKNOWN = b"X" * 3  # written out it would be taken for a note of unfinished work
 
 
 def main(_argv: list[str]) -> int:
@@ -69,7 +67,8 @@ def _entries(messages: list[tuple[int, bytes]]) -> "Iterator[bytes]":
 def entry(lines: "Iterator[bytes]", time: int) -> "Iterator[bytes]":
     """Yield what an mbox holds for the lines of a message that came at ``time``, seconds since the epoch."""
     last = first = next(lines, b"")
-    yield from_line(first, time)
+    sender = first.rstrip(b"\n")[len(_PATH) : -1] if first.startswith(_PATH) else _UNKNOWN
+    yield from_line(sender, time)
     while last:
         yield b">" + last if last.lstrip(b">").startswith(b"From ") else last
         following = next(lines, b"")
@@ -77,16 +76,3 @@ def entry(lines: "Iterator[bytes]", time: int) -> "Iterator[bytes]":
             yield b"\n"
         last = following
     yield b"\n"
-
-
-def from_line(first: bytes, time: int) -> bytes:
-    """Return the From_ line for a message whose first line, a Return-Path or not, is this."""
-    from time import gmtime
-
-    sender = _UNKNOWN
-    if first.startswith(_PATH):
-        sender = first.rstrip(b"\n")[len(_PATH) : -1].translate(_NO_BLANKS) or b"MAILER-DAEMON"
-    t = gmtime(time)
-    clock_time = f"{t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d}"
-    date = f"{_DAYS[t.tm_wday]} {_MONTHS[t.tm_mon - 1]} {t.tm_mday:02d} {clock_time} {t.tm_year}"
-    return b"From " + sender + b" " + date.encode() + b"\n"

@@ -7,6 +7,7 @@ The client gets names of files, a NUL behind each, and answers with name, NUL, `
 
 import os
 
+from paperpath.base.digits import leading_digits
 from paperpath.config.control import Control
 from paperpath.inject import maildirs
 from paperpath.inject.command import PERMANENT, TEMPORARY, Usage, fatal, options, qmail_home, reason, say
@@ -37,8 +38,7 @@ def main(argv: list[str]) -> int:
             if letter == b"b":
                 bounces = True
             else:
-                digits = value[: len(value) - len(value.lstrip(b"0123456789"))]
-                lifetime_s = int(digits[:18] or b"0")
+                lifetime_s = int(leading_digits(value)[:18] or b"0")
     except Usage:
         words = []
     if len(words) < 3:

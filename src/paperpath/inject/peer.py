@@ -2,6 +2,7 @@
 
 import os
 
+from paperpath.base.digits import leading_digits
 from paperpath.message.trace_qmail import received
 from paperpath.system import clock
 
@@ -33,5 +34,4 @@ def size_limit(control: "Control") -> int:
     given = os.environb.get(b"DATABYTES")
     if given is None:
         return min(control.number("databytes"), _UNSIGNED_MOST)
-    digits = given[: len(given) - len(given.lstrip(b"0123456789"))]
-    return min(int(digits[:18] or b"0"), _UNSIGNED_MOST)
+    return min(int(leading_digits(given)[:18] or b"0"), _UNSIGNED_MOST)

@@ -3,9 +3,9 @@
 import os
 import time
 
+from paperpath.base.calendar import MONTHS
 from paperpath.system import clock, injection
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _TEMPORARY, _USAGE = 111, 100
 
 
@@ -39,4 +39,4 @@ def date_field(now: int) -> bytes:
     sign, minutes = ("-", -minutes) if minutes < 0 else ("+", minutes)
     clock_time = f"{local.tm_hour:02d}:{local.tm_min:02d}:{local.tm_sec:02d}"
     zone = f"{sign}{minutes // 60:02d}{minutes % 60:02d}"
-    return f"Date: {local.tm_mday} {_MONTHS[local.tm_mon - 1]} {local.tm_year} {clock_time} {zone}\n".encode()
+    return f"Date: {local.tm_mday} {MONTHS[local.tm_mon - 1]} {local.tm_year} {clock_time} {zone}\n".encode()

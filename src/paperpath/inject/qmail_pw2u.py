@@ -2,6 +2,7 @@
 
 import os
 
+from paperpath.base.digits import leading_digits
 from paperpath.config.users import ALIAS_USER
 from paperpath.inject.command import PERMANENT, TEMPORARY, Usage, fatal, options, qmail_home
 from paperpath.system import injection
@@ -135,7 +136,7 @@ def _account(line: bytes, users: Users, chosen: Options) -> tuple[bytes, bytes] 
 
 
 def _leading_number(text: bytes) -> int:
-    digits = text[: len(text) - len(text.lstrip(b"0123456789"))]
+    digits = leading_digits(text)
     return int(digits) if 0 < len(digits) <= 10 else 0
 
 

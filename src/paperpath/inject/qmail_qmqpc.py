@@ -6,6 +6,7 @@ everything, and is one of qmail-queue's.
 
 import os
 
+from paperpath.base.digits import leading_digits
 from paperpath.config.control import Control
 from paperpath.inject import queueing
 from paperpath.inject.command import qmail_home
@@ -101,8 +102,7 @@ def _ip(server: bytes) -> str:
     parts = server.split(b".", 3)
     if len(parts) < 4:
         return ""
-    last = parts[3][: len(parts[3]) - len(parts[3].lstrip(b"0123456789"))]
-    numbers = [*parts[:3], last]
+    numbers = [*parts[:3], leading_digits(parts[3])]
     if not all(number.isdigit() and len(number) < 4 and int(number) < 256 for number in numbers):
         return ""
     return ".".join(str(int(number)) for number in numbers)

@@ -5,6 +5,7 @@ A host that has moved may still have one, and qmail-send's programs work on it.
 
 import os
 
+from paperpath.base.calendar import MONTHS
 from paperpath.inject.command import reason
 
 TYPE_CHECKING = False
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SPLIT = 23
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _STATES = {b"T": "", b"D": "  done"}
 
 
@@ -66,7 +66,7 @@ def date(seconds: int) -> str:
     from time import gmtime
 
     t = gmtime(seconds)
-    return f"{t.tm_mday} {_MONTHS[t.tm_mon - 1]} {t.tm_year} {t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d} GMT"
+    return f"{t.tm_mday} {MONTHS[t.tm_mon - 1]} {t.tm_year} {t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d} GMT"
 
 
 def shown(address: bytes) -> str:

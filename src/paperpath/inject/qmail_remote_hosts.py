@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
+from paperpath.base.digits import leading_digits
 from paperpath.base.domains import suffixes
 from paperpath.protocol.qmail_smtpd import bracketed
 
@@ -29,8 +30,7 @@ def route(routes: Mapping[bytes, bytes], host: bytes) -> tuple[bytes, int] | Non
     name, colon, port = relay.partition(b":")
     if not colon:
         return name, 25
-    digits = port[: len(port) - len(port.lstrip(b"0123456789"))]
-    return name, int(digits[:9] or b"0") & 0xFFFF
+    return name, int(leading_digits(port)[:9] or b"0") & 0xFFFF
 
 
 def literal(host: bytes) -> str | None:

@@ -3,6 +3,7 @@
 import os
 import syslog
 
+from paperpath.base.digits import leading_digits
 from paperpath.system import clock
 
 TYPE_CHECKING = False
@@ -18,7 +19,8 @@ _PRINTABLE = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256
 def main(argv: list[str]) -> int:
     """Write entries until the end of input."""
     tag = argv[1] if len(argv) > 1 else "splogger"
-    syslog.openlog(tag, 0, _facility(argv[2]) << 3 if len(argv) > 2 else syslog.LOG_MAIL)
+    facility = int(leading_digits(os.fsencode(argv[2]))[:9] or b"0") << 3 if len(argv) > 2 else syslog.LOG_MAIL
+    syslog.openlog(tag, 0, facility)
     for line in _lines():
         priority = priority_of(line)
         for text in entries(line, clock.now_microseconds()):
@@ -39,11 +41,6 @@ def entries(line: bytes, now_us: int) -> "Iterator[str]":
     shown = line.translate(_PRINTABLE).decode("ascii")
     for at in range(0, len(shown), _LONGEST_BYTES):
         yield f"{stamp}{'+' if at else ' '}{shown[at : at + _LONGEST_BYTES]}"
-
-
-def _facility(text: str) -> int:
-    digits = text[: len(text) - len(text.lstrip("0123456789"))]
-    return int(digits[:9] or 0)
 
 
 def _lines() -> "Iterable[bytes]":

@@ -113,7 +113,7 @@ class Composer:
         self._rewritten(unlex([(ATOM, b"Return-Path"), (":", b""), ("<", b""), *tokens, (">", b"")]), found.append)
         return (found[0] if found else b"") + (b"-@[]" if b"r" in self._letters else b"")
 
-    def header(self, follow_up: "frozenset[bytes]" = frozenset()) -> bytes:
+    def header(self, follow_up: "frozenset[bytes]") -> bytes:
         """Return the whole header; ``follow_up`` are the addresses (lower case) of Mail-Followup-To's file."""
         prefix = b"Resent-" if self._is_resent else b""
         low = prefix.lower()

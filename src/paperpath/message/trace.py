@@ -9,15 +9,12 @@ from functools import lru_cache
 from paperpath.base.address import quote
 from paperpath.base.dates import rfc5322
 from paperpath.base.limits import DOMAIN_BYTES, PATH_BYTES
-
-_HOST_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.@%+/=:-[]"
-_HOST_TABLE = bytes(byte if byte in _HOST_BYTES else ord("?") for byte in range(256))
+from paperpath.message.trace_qmail import PLAIN_TABLE
 
 
 def plain_host(name: bytes) -> bytes:
-    """Return a name from a stranger as qmail writes it: others than usual bytes are ``?``, and its length is
-    bounded."""
-    return name[:DOMAIN_BYTES].translate(_HOST_TABLE)
+    """Return a name from a stranger as qmail writes it, its length bounded."""
+    return name[:DOMAIN_BYTES].translate(PLAIN_TABLE)
 
 
 @lru_cache(maxsize=4)
@@ -25,7 +22,7 @@ def _date(now: int) -> bytes:
     return rfc5322(now).encode()
 
 
-def with_keyword(spoken: str, *, extended: bool, utf8: bool, tls: bool, authenticated: bool = False) -> str:
+def with_keyword(spoken: str, *, extended: bool, utf8: bool, tls: bool, authenticated: bool) -> str:
     """Return how a message came, for ``received_line``: a keyword of RFC 3848, or of RFC 6531 4.3 with SMTPUTF8.
 
     ``spoken`` is ``SMTP`` or ``LMTP``.  There is none for SMTP without EHLO over TLS: what is said of the cipher is

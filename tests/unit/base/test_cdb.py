@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperpath.base.cdb import Cdb, build, find
+from paperpath.base.cdb import Cdb, build
 from tests.peers import require_peer
 
 PAIRS = st.lists(st.tuples(st.binary(max_size=12), st.binary(max_size=30)), max_size=40)
@@ -39,14 +39,14 @@ def plain_find(data: bytes, key: bytes) -> bytes | None:
 def test_what_goes_in_comes_out_first_of_a_key_first(pairs: list[tuple[bytes, bytes]]) -> None:
     data = build(pairs)
     first = dict(reversed(pairs))  # of equal keys the first counts
-    assert {key: find(data, key) for key in first} == first
+    assert {key: Cdb(data).find(key) for key in first} == first
     assert {key: plain_find(data, key) for key in first} == first
     assert list(Cdb(data)) == pairs
 
 
 @given(PAIRS, st.binary(max_size=12))
 def test_what_did_not_go_in_is_not_found(pairs: list[tuple[bytes, bytes]], key: bytes) -> None:
-    assert (find(build(pairs), key) is None) == (key not in dict(pairs))
+    assert (Cdb(build(pairs)).find(key) is None) == (key not in dict(pairs))
 
 
 def test_an_empty_file_is_its_header() -> None:
@@ -68,7 +68,7 @@ def test_a_mapped_file(tmp_path: Path) -> None:
     path = tmp_path / "cdb"
     path.write_bytes(build([(b"a", b"1"), (b"b", b"2")]))
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
-        assert find(mapped, b"b") == b"2"
+        assert Cdb(mapped).find(b"b") == b"2"
 
 
 @given(PAIRS.filter(bool), st.data())
@@ -77,7 +77,7 @@ def test_spoiled_files_end_in_an_answer_or_a_value_error(pairs: list[tuple[bytes
     for at in data.draw(st.lists(st.integers(0, len(file) - 1), min_size=1, max_size=8)):
         file[at] = data.draw(st.integers(0, 255))
     spoiled = bytes(file[: data.draw(st.integers(0, len(file)))])
-    for question in (lambda: [find(spoiled, key) for key, _ in pairs], lambda: list(Cdb(spoiled))):
+    for question in (lambda: [Cdb(spoiled).find(key) for key, _ in pairs], lambda: list(Cdb(spoiled))):
         try:
             question()
         except ValueError as error:
@@ -98,20 +98,20 @@ def test_a_hostile_number_is_named(at: int, number: int, reason: str) -> None:
     file = bytearray(build([(b"", b"x")]))
     file[at : at + 4] = number.to_bytes(4, "little")
     with pytest.raises(ValueError, match=reason):
-        find(bytes(file), b"")
+        Cdb(bytes(file)).find(b"")
 
 
 def test_a_full_table_ends_the_search() -> None:
     file = bytearray(build([(b"", b"x")]))
     file[2057:2065] = file[2065:2073] = (6).to_bytes(4, "little") + (2048).to_bytes(4, "little")
-    assert find(bytes(file), b"") is None
+    assert Cdb(bytes(file)).find(b"") is None
 
 
 def test_a_slot_without_position_is_free_whatever_its_hash() -> None:
     file = bytearray(build([(b"", b"x")]))
     file[2057 + 8 :] = (5381).to_bytes(4, "little") + bytes(4)
     file[0:8] = bytes(8)  # what would be read as a record of no key and no data
-    assert find(bytes(file), b"") is None
+    assert Cdb(bytes(file)).find(b"") is None
 
 
 def test_no_data_from_behind_the_records() -> None:

@@ -105,7 +105,7 @@ def test_system_alone_makes_what_an_installed_host_lacks(
 ) -> None:
     made: list[str] = []
     file, gone = trial / "paperpath.toml", trial / "state" / "guard"
-    monkeypatch.setattr("paperpath.config.places.DEFAULT_FILE", str(file))
+    monkeypatch.setattr("paperpath.config.program_values.DEFAULT_FILE", str(file))
     monkeypatch.setattr("paperpath.cli.init._make_users", lambda: made.append("users"))
     before = file.read_text()
     gone.rmdir()
@@ -120,7 +120,7 @@ def test_system_alone_makes_what_an_installed_host_lacks(
 
 
 def test_system_is_for_root(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("paperpath.config.places.DEFAULT_FILE", str(tmp_path / "etc" / "paperpath.toml"))
+    monkeypatch.setattr("paperpath.config.program_values.DEFAULT_FILE", str(tmp_path / "etc" / "paperpath.toml"))
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     done = run("init", "--system", "--hostname", "a.test")
     assert done.exit_code == 100

@@ -14,6 +14,7 @@ def written(**changes: object) -> Config:
         "domains": ("x.test", "y.test"),
         "state": "state",
         "run": "run",
+        "logins_in_clear": False,
     }
     return parse(config_text(**(values | changes)), "/d/paperpath.toml")  # type: ignore[arg-type]
 

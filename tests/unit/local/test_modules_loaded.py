@@ -14,6 +14,7 @@ ALLOWED = {
     "paperpath.base.address",
     "paperpath.base.aliases",  # whether an alias exists
     "paperpath.base.cdb",  # users/cdb, the table of aliases
+    "paperpath.base.calendar",
     "paperpath.base.dates",
     "paperpath.base.domains",  # routing searches with it
     "paperpath.base.dotqmail_names",  # whether an extension exists

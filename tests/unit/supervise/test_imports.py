@@ -5,7 +5,7 @@ import sys
 
 # Package by package: what the supervisor has loaded when it serves.
 LOADED = {
-    "base": {"address", "dates", "domains", "limits", "text"},
+    "base": {"address", "calendar", "dates", "digits", "domains", "limits", "text"},
     "config": {
         "certificates", "check", "control", "endpoints", "fields", "identities", "load", "logins", "names", "places",
         "problems", "program_values", "qmail", "routing", "schema", "schema_auth", "schema_delivery",
