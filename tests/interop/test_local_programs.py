@@ -222,6 +222,12 @@ def test_new_settings_count_for_users_whose_worker_lives(host: SystemHost) -> No
         # Not the address of before: what is known of that, its worker too, is remembered for seconds.
         assert host.deliver("BOB", "elsewhere")["event"] == "delivery.delivered"
         assert any("Subject: elsewhere\n" in text for text in host.texts("bob", "Other/new"))
+        # Its successor knows of neither worker; the one that was told of before lives still.
+        since = host.mark()
+        os.kill(host.pid_of("local"), signal.SIGKILL)
+        host.wait_for("process.started", since=since, role="local")
+        assert host.deliver("bOb", "still elsewhere")["event"] == "delivery.delivered"
+        assert any("Subject: still elsewhere\n" in text for text in host.texts("bob", "Other/new"))
     finally:
         host.configure({"local": {"default_delivery": "./Maildir/"}})
         assert host.reload()["event"] == "service.reloaded"

@@ -26,7 +26,7 @@ from paperpath.wire.accounts import NOBODY, Account
 MAILBOXES = "mailboxes"
 """The worker that delivers to the mailboxes of `paperpath account`."""
 _USER_PREFIX = "user:"
-_GENERATION = "~"
+_TOLD = "~"
 _ASSIGNED_PREFIX = "assigned:"
 
 _THROWN_AWAY = Account("", "/", b"", b"")
@@ -78,9 +78,9 @@ class Accounts:
     """Aliases of what belongs to no account; then, too, an alias user is a must."""
     forward_files: bool = False
     """Whether a .forward tells what to do with an account's mail."""
-    generation: int = 0
-    """How often workers were told otherwise since the start: those who are told the new have other names than those
-    who live on with the old."""
+    told: str = ""
+    """Stands for what workers are told, in their names: those who live on with what was told before have other names.
+    It is no count, since workers outlive the process that counted."""
     delivers_into_maildir: bool = True
     """Whether mail for an account without a dot-qmail file goes into its Maildir, which has to be there."""
     _assigned: dict[str, Identity] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Accounts:
 
     @property
     def _suffix(self) -> str:
-        return f"{_GENERATION}{self.generation}" if self.generation else ""
+        return f"{_TOLD}{self.told}" if self.told else ""
 
     def _mailbox(self, local: bytes, domain: bytes) -> Recipient | None:
         for name in _without_tag(local):

@@ -9,6 +9,7 @@ Whoever takes over this process is root: so it sees no mail, and parses addresse
 import asyncio
 import os
 import socket
+from binascii import crc32
 from functools import partial
 
 import msgspec
@@ -50,7 +51,6 @@ class Local:
         self._uid = own_uid()
         self._accounts: Accounts
         self._told: tuple[str, dict[str, str]] | None = None
-        self._generation = 0
         self._doors = Doors()
         self._channels: set[Channel] = set()
         self._starting: set[asyncio.Task[None]] = set()
@@ -59,10 +59,8 @@ class Local:
     async def configure(self, settings: LocalSettings, listeners: Listeners) -> None:
         """Answer by these settings from now on, on these sockets."""
         # What a worker is told that obeys dot-qmail files, and what its programs are told.
-        told = msgspec.json.encode(settings.instructions).decode(), _environment(settings)
-        self._generation += self._told is not None and told != self._told
-        self._told = told
-        self._accounts = _accounts(settings, self._uid, self._generation)
+        self._told = msgspec.json.encode(settings.instructions).decode(), _environment(settings)
+        self._accounts = _accounts(settings, self._uid, f"{crc32(msgspec.json.encode(self._told)):08x}")
         self._doorkeeper.configure(self._accounts, settings.pass_key)
         doors: dict[str, tuple[tuple[int, ...], OnConnected]] = {
             "lookup": (settings.lookup_users, partial(self._connected, starts=False)),
@@ -136,7 +134,7 @@ def _environment(settings: LocalSettings) -> dict[str, str]:
     return {"PATH": f"{settings.qmail_home}/bin:{PROGRAM_PATH}"} if settings.qmail_home else {}
 
 
-def _accounts(settings: LocalSettings, uid: int, generation: int) -> Accounts:
+def _accounts(settings: LocalSettings, uid: int, told: str) -> Accounts:
     # Workers compare folders by name, so a folder has one name only.
     mail = os.path.normpath(settings.mail)
     # Root that may not change user (a trial run) delivers to nobody's home: as root it would write anywhere.
@@ -149,7 +147,7 @@ def _accounts(settings: LocalSettings, uid: int, generation: int) -> Accounts:
         settings.mailbox_domains,
         delivers_as,
         assignments=assignments,
-        generation=generation,
+        told=told,
         delivers_into_maildir=instructions.default_delivery.strip() == "./Maildir/",
         aliases=CdbFile(instructions.aliases) if instructions.aliases else None,
         forward_files=instructions.forward_files,

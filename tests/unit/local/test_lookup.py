@@ -228,12 +228,12 @@ def test_identity_of_workers(host: Host, delivers_as: int, become: bool) -> None
     assert accounts.identity("user:joe") == Identity("joe", "/home/joe", become)
 
 
-def test_workers_of_another_generation_have_other_names(host: Host) -> None:
-    accounts = dataclasses.replace(host.accounts(), generation=2)
+def test_workers_that_are_told_otherwise_have_other_names(host: Host) -> None:
+    accounts = dataclasses.replace(host.accounts(), told="2f")
     found = accounts.find(b"joe@h")
-    assert found is not None and found.worker == "user:joe~2"
-    assert accounts.identity("user:joe~2") == Identity("joe", "/home/joe", True)
-    for other in ("user:joe", "user:joe~1", "user:joe~22"):
+    assert found is not None and found.worker == "user:joe~2f"
+    assert accounts.identity("user:joe~2f") == Identity("joe", "/home/joe", True)
+    for other in ("user:joe", "user:joe~2", "user:joe~22f"):
         with pytest.raises(CannotTell, match="no worker has this name"):
             accounts.identity(other)
     mailbox = accounts.find(b"joe@box.test")

@@ -166,8 +166,10 @@ def test_system_user_gets_mail_by_a_worker_of_its_own(
     with running(tmp_path, settings(mail, ME, change_user=True)) as service:
         queue = service.connect("workers")
         found = queue.ask(Lookup(1, name.upper().encode() + b"@host.test"))
-        assert found == Found(1, f"user:{name}", Account(name, str(home), b"", b""))
-        assert queue.ask(StartWorker(2, f"user:{name}")) == WorkerStarted(2)
+        assert found == Found(1, found.worker, Account(name, str(home), b"", b""))
+        assert found.worker.startswith(f"user:{name}~")
+        assert isinstance(queue.ask(StartWorker(2, f"user:{name}")), Unknown), "it is told nothing that we know"
+        assert queue.ask(StartWorker(2, found.worker)) == WorkerStarted(2)
         worker = worker_talk(queue)
         assert worker.ask(job(1, found.account)) == Report(1, (Result(0, Delivered("did 1+0+0")),))
         (made,) = (home / "Maildir/new").iterdir()
