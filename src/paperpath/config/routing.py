@@ -3,12 +3,15 @@
 Pure.  `receive` uses it to judge recipients, `queue` to route them, `paperpath explain` to tell.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 
 import msgspec
 
 from paperpath.base.address import split
 from paperpath.base.domains import suffixes
+
+_ADDRESSES_REMEMBERED = 10_000
 
 
 class RoutingTable(msgspec.Struct, frozen=True, array_like=True):
@@ -66,6 +69,11 @@ def route(table: RoutingTable, recipient: bytes) -> Route:
     if table.postmaster and local.lower() == b"postmaster" and _is_here(table, domain):
         return msgspec.structs.replace(_route(table, table.postmaster), rule="postmaster")
     return _route(table, address)
+
+
+def remembering_route(table: RoutingTable) -> Callable[[bytes], Route]:
+    """Return `route` for this table, which remembers what it found: most mail is for few."""
+    return lru_cache(maxsize=_ADDRESSES_REMEMBERED)(partial(route, table))
 
 
 def completed(table: RoutingTable, recipient: bytes) -> bytes:

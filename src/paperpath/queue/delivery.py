@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from paperpath.base.ids import show_id
 from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
 from paperpath.base.terms import RecipientTerms
+from paperpath.config.routing import remembering_route
 from paperpath.message.report import ORIGINAL_MOST_BYTES
 from paperpath.process.directory import Answer
 from paperpath.process.settings import QueueSettings
@@ -67,7 +68,7 @@ class Deliveries:
     def __init__(
         self, settings: QueueSettings, writer: Writer, contents: Contents, journal: Journal, last_message: int
     ) -> None:
-        self._settings = settings
+        self._settings, self._route = settings, remembering_route(settings.routing)
         self._writer, self._contents, self._journal = writer, contents, journal
         self.window = Window(limits_of(settings))
         self.window.shut("remote")
@@ -82,7 +83,7 @@ class Deliveries:
 
     def configure(self, settings: QueueSettings) -> None:
         """Go over to other settings; what is under way stays as it is."""
-        self._settings = settings
+        self._settings, self._route = settings, remembering_route(settings.routing)
         self.window.set_limits(limits_of(settings))
         self.schedule.transaction_recipients = settings.transaction_recipients
         self.schedule.look()
@@ -125,7 +126,7 @@ class Deliveries:
         recipient_terms: Mapping[int, RecipientTerms] = NO_TERMS,
     ) -> None:
         """Store a message; ``done`` is called with None once it is durable, else with the reason."""
-        admission = self._route(consignment, recipients, origin, recipient_terms=recipient_terms)
+        admission = self._admission(consignment, recipients, origin, recipient_terms=recipient_terms)
 
         def stored(error: Exception | None) -> None:
             if error is None:
@@ -137,7 +138,7 @@ class Deliveries:
 
         self._writer.accept(admission.message, stored)
 
-    def _route(
+    def _admission(
         self,
         consignment: Consignment,
         recipients: tuple[bytes, ...],
@@ -145,9 +146,16 @@ class Deliveries:
         shares: int = 0,
         recipient_terms: Mapping[int, RecipientTerms] = NO_TERMS,
     ) -> Admission:
-        table, most = self._settings.routing, self._settings.transaction_recipients
+        most = self._settings.transaction_recipients
         return admit(
-            consignment, recipients, origin, table, self.window, most, shares=shares, recipient_terms=recipient_terms
+            consignment,
+            recipients,
+            origin,
+            self._route,
+            self.window,
+            most,
+            shares=shares,
+            recipient_terms=recipient_terms,
         )
 
     def _set_out(self, admission: Admission) -> None:
@@ -305,7 +313,7 @@ class Deliveries:
             terms=terms,
         )
         source = f"forward of {show_id(origin.message)}"
-        return self._route(consignment, forward.recipients, source, origin.message, recipient_terms)
+        return self._admission(consignment, forward.recipients, source, origin.message, recipient_terms)
 
     def _report(self, origin: Consignment, endings: Sequence[Ending]) -> Admission | None:
         settings = self._settings
@@ -335,7 +343,7 @@ class Deliveries:
             file="",
             terms=inherited(origin.terms),
         )
-        return self._route(consignment, (report.recipient,), f"report on {show_id(origin.message)}")
+        return self._admission(consignment, (report.recipient,), f"report on {show_id(origin.message)}")
 
 
 def _outcome_of(answer: Answer) -> Outcome:

@@ -1,12 +1,12 @@
 """What the queue keeps in memory of work under way, and how new mail becomes work.  Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from paperpath.base.address import VERP_SUFFIX, expand_verp
 from paperpath.base.terms import MessageTerms, RecipientTerms
-from paperpath.config.routing import RoutingTable, route
+from paperpath.config.routing import Route
 from paperpath.queue.window import Key, Window
 from paperpath.store.contract import Claimed, ClaimedRecipient, NewMessage, NewRecipient
 
@@ -101,7 +101,7 @@ def admit(
     consignment: Consignment,
     recipients: tuple[bytes, ...],
     origin: str,
-    table: RoutingTable,
+    route: Callable[[bytes], Route],
     window: Window,
     transaction_recipients: int,
     *,
@@ -117,7 +117,7 @@ def admit(
     sender, due = consignment.sender, first_due(consignment)
     is_held = due > consignment.birth
     # Routed before any place is taken: what goes wrong in routing leaves nothing behind.
-    for number, found in enumerate([route(table, recipient) for recipient in recipients]):
+    for number, found in enumerate(list(map(route, recipients))):
         key = (found.channel, found.destination)
         group = groups.get(key)
         if group is None:

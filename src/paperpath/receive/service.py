@@ -4,11 +4,11 @@ import asyncio
 import ipaddress
 import os
 import socket
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import NamedTuple
 
 from paperpath.base.networks import is_within, networks_of, parse_address
-from paperpath.config.routing import route
+from paperpath.config.routing import remembering_route
 from paperpath.process.directory import Directory
 from paperpath.process.guard import Guard
 from paperpath.process.logins import Logins
@@ -23,7 +23,6 @@ from paperpath.wire.guard import Rate
 from paperpath.wire.logins import SHOWING
 
 _PEERS_REMEMBERED = 10_000
-_ADDRESSES_REMEMBERED = 10_000
 
 
 class Client(NamedTuple):
@@ -99,8 +98,8 @@ class Service:
             return Client(False, *networks_of(address))
 
         self.client = client
-        self.route = lru_cache(maxsize=_ADDRESSES_REMEMBERED)(partial(route, settings.routing))
-        """Where a recipient goes; the settings do not change, and most mail is for few."""
+        self.route = remembering_route(settings.routing)
+        """Where a recipient goes."""
         self.tls = None if settings.tls is None else server_tls(settings.tls)
         limits = settings.limits
         rates = (Rate(limits.account_recipients_per_hour, 3600), Rate(limits.account_recipients_per_day, 86400))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from paperpath.base.ids import parse_id
@@ -18,7 +19,7 @@ from paperpath.store.sqlite import SqliteStore
 from paperpath.system.clock import now
 from paperpath.wire.control import MessageView
 from paperpath.wire.delivery import Forward, Job, Result
-from tests.unit.queue.scene import CONTENT, Local, turns
+from tests.unit.queue.scene import CONTENT, ROUTING, Local, turns
 from tests.unit.queue.service import Service
 
 OK, BUSY = Delivered("ok"), Deferred("busy", code="4.1")
@@ -52,6 +53,17 @@ async def test_recipient_goes_its_whole_way(scene: Service) -> None:
     assert [target.address for target in job.targets] == [b"a@far.test", b"b@far.test"]
     await scene.lines.logged("message.done")
     assert len(scene.lines.with_event("delivery.delivered")) == 2
+    await scene.nothing_left()
+
+
+async def test_other_settings_route_what_comes_from_then_on(scene: Service, local: Local) -> None:
+    await scene.bring(b"a@far.test")
+    await scene.remote.deliver()
+    routing = msgspec.structs.replace(ROUTING, local=frozenset({b"far.test"}))
+    scene.deliveries.configure(msgspec.structs.replace(scene.settings, routing=routing))
+    await scene.bring(b"a@far.test")
+    worker = await asyncio.wait_for(local.starts_next(), 10)
+    assert (await worker.deliver()).targets[0].address == b"a@far.test"
     await scene.nothing_left()
 
 

@@ -1,10 +1,10 @@
+from functools import partial
 from typing import Any
 
 import pytest
 
 from paperpath.base.terms import MessageTerms
-from paperpath.config import routing
-from paperpath.queue import jobs
+from paperpath.config.routing import Route, route
 from paperpath.queue.jobs import Admission, Work, admit, first_due, of_claimed, recipients_a_job
 from paperpath.queue.window import Limits, Window
 from paperpath.store.contract import Claimed, ClaimedRecipient
@@ -19,8 +19,11 @@ def window() -> Window:
     return Window({"remote": Limits(3, 2), "local": Limits(3, 2)})
 
 
+ROUTE = partial(route, ROUTING)
+
+
 def admitted(window: Window, *recipients: bytes, most: int = 2, shares: int = 0, **changes: Any) -> Admission:
-    return admit(consignment(**changes), recipients, "test", ROUTING, window, most, shares=shares)
+    return admit(consignment(**changes), recipients, "test", ROUTE, window, most, shares=shares)
 
 
 def numbers(works: tuple[Work, ...]) -> list[list[int]]:
@@ -121,17 +124,14 @@ def test_content_of_its_own_is_stored(window: Window) -> None:
     end_all(window, admission)
 
 
-def test_defect_in_routing_keeps_no_places(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = routing.route
-
-    def route(table: Any, recipient: bytes) -> Any:
+def test_defect_in_routing_keeps_no_places(window: Window) -> None:
+    def broken(recipient: bytes) -> Route:
         if recipient == b"bad@far.test":
             raise KeyError("a defect")
-        return whole(table, recipient)
+        return ROUTE(recipient)
 
-    monkeypatch.setattr(jobs, "route", route)
     with pytest.raises(KeyError):
-        admitted(window, b"a@other.test", b"bad@far.test")
+        admit(consignment(), (b"a@other.test", b"bad@far.test"), "test", broken, window, 2)
     assert window.under_way == 0
 
 
