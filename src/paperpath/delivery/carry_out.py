@@ -13,6 +13,7 @@ import msgspec
 
 from paperpath.base.address import split
 from paperpath.base.errno_words import describe
+from paperpath.base.exit_codes import FAILED, STOP_HERE
 from paperpath.base.limits import ADDRESS_MOST_BYTES, ENVELOPE_MOST_BYTES, RECIPIENTS_MOST
 from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
 from paperpath.delivery import maildir
@@ -40,10 +41,6 @@ from paperpath.wire.delivery import Forward
 
 LOCK_WITHIN_S = 30.0
 """qmail-local's patience with whoever else writes to an mbox."""
-
-_STOP_HERE = 99
-_FAILED = frozenset({100, 64, 65, 70, 76, 77, 78, 112})
-"""Exit codes that mean: never.  Every other but 0 and 99 means: not now."""
 
 RunProgram = Callable[[bytes, str, Mapping[bytes, bytes], Message], Ended]
 """Runs a command in a folder, with an environment and the message as its input.  Raises OSError."""
@@ -111,7 +108,7 @@ class _Run:
                 self.files += 1
                 self._into_mbox(instruction)
             case Program(command=command):
-                return self._through_program(command, self._message).status == _STOP_HERE
+                return self._through_program(command, self._message).status == STOP_HERE
             case FollowForward():
                 return self._follow_forward(instruction)
             case FollowAliases():
@@ -243,13 +240,13 @@ def judge(ended: Ended) -> Outcome | None:
     """Return what a program's end makes of the delivery; None where it goes on."""
     if not ended.in_time:
         return Deferred("The program took too long and was ended.", code="3.0")
-    if ended.status in (0, _STOP_HERE):
+    if ended.status in (0, STOP_HERE):
         return None
     if ended.status < 0:
         return Deferred("Aack, child crashed.", code="3.0")
     # The program's own words are the reason; ours stand for one that said nothing to whoever listened.
     text = f"The program ended with exit code {ended.status}." if ended.output == b"" else ""
-    return Failed(text) if ended.status in _FAILED else Deferred(text)
+    return Failed(text) if ended.status in FAILED else Deferred(text)
 
 
 def _not_appended(path: str, error: OSError) -> Deferred:

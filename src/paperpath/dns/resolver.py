@@ -193,7 +193,16 @@ def _record(data: object) -> Record:
     return str(ipaddress.ip_address(data.address))
 
 
-def system_servers(text: str) -> tuple[Server, ...]:
+def system_servers() -> tuple[Server, ...]:
+    """Return the name servers of this host."""
+    try:
+        with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
+            return servers_in(file.read())
+    except OSError:
+        return servers_in("")
+
+
+def servers_in(text: str) -> tuple[Server, ...]:
     """Return the name servers in the text of a resolv.conf(5); the local one where it names none."""
     lines = (line.split() for line in text.splitlines())
     found = [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]

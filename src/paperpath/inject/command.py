@@ -60,6 +60,11 @@ def usage(line: str) -> int:
     return PERMANENT
 
 
+def printable(data: bytes, stand_in: bytes = b"?") -> bytes:
+    """Return bytes from a stranger with ``stand_in`` for each that is no printable ASCII."""
+    return bytes(byte if 32 <= byte <= 126 else stand_in[0] for byte in data)
+
+
 def reason(error: OSError) -> str:
     """Return what an error says in qmail's words, without the file."""
     from paperpath.base.errno_words import describe  # most programs have nothing to complain about

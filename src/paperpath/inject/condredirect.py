@@ -2,25 +2,19 @@
 
 import os
 
+from paperpath.base.exit_codes import STOP_HERE
 from paperpath.inject.command import PERMANENT, TEMPORARY, fatal, reason, say, usage
-from paperpath.inject.queueing import enqueue, limit_bytes
-from paperpath.system import helpers, injection
-
-_REDIRECTED = 99
-"""Tells qmail-local that the instructions that follow are not to be carried out."""
+from paperpath.inject.deciding import decide
+from paperpath.inject.queueing import forward
 
 
 def main(argv: list[str]) -> int:
     """Return 99 where the program exits 0 and the message was queued; 0 where it is not to be redirected."""
     if len(argv) < 3:
         return usage("condredirect newaddress program [ arg ... ]")
-    address, *program = [os.fsencode(word) for word in argv[1:]]
-    status = helpers.run(program)
-    if status < 0:
-        return fatal("condredirect", "child crashed", TEMPORARY)
-    if status == TEMPORARY:
-        return fatal("condredirect", "temporary child error", TEMPORARY)
-    return 0 if status else _redirect(address)
+    if status := decide("condredirect", argv[2:]):
+        return TEMPORARY if status == TEMPORARY else 0
+    return _redirect(os.fsencode(argv[1]))
 
 
 def _redirect(address: bytes) -> int:
@@ -28,17 +22,14 @@ def _redirect(address: bytes) -> int:
         os.lseek(0, 0, os.SEEK_SET)
     except OSError as error:
         return fatal("condredirect", f"unable to rewind: {reason(error)}", TEMPORARY)
-    sender, line = os.environb.get(b"SENDER"), os.environb.get(b"DTLINE")
-    if sender is None or line is None:
-        return fatal("condredirect", f"{'SENDER' if sender is None else 'DTLINE'} not set", PERMANENT)
+    for name in ("SENDER", "DTLINE"):
+        if name not in os.environ:
+            return fatal("condredirect", f"{name} not set", PERMANENT)
     try:
-        message = injection.read_to_end(0, limit_bytes())
+        outcome = forward(os.environb[b"SENDER"], [address])
     except OSError as error:
         return fatal("condredirect", f"unable to read message: {reason(error)}", TEMPORARY)
-    if message is None:
-        return fatal("condredirect", "message exceeds the largest size taken here (#5.3.4)", PERMANENT)
-    outcome = enqueue(line + message, sender, [address])
     if outcome.text:
         return fatal("condredirect", outcome.text[1:], outcome.exit_code)
-    say(f"condredirect: qp {outcome.words.rpartition(' ')[2] or os.getpid()}")
-    return _REDIRECTED
+    say(f"condredirect: qp {outcome.number}")
+    return STOP_HERE

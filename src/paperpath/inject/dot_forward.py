@@ -2,25 +2,12 @@
 
 import os
 
-from paperpath.inject import preline
-from paperpath.inject.command import PERMANENT, TEMPORARY, Usage, blame, defaults, fatal, options, reason, say, usage
-from paperpath.inject.queueing import enqueue, limit_bytes
+from paperpath.base.exit_codes import STOP_HERE
+from paperpath.inject.command import TEMPORARY, Usage, blame, defaults, fatal, options, reason, say, usage
+from paperpath.inject.following import Stop, run_program
+from paperpath.inject.queueing import forward
 from paperpath.message.forward_file import BadForwardFile, ForwardFile, read_forward_file
 from paperpath.message.rewriting import Rewriter
-from paperpath.system import injection
-
-_DONE_HERE = 99
-"""Tells qmail-local that the instructions that follow are not to be carried out."""
-_FAILED = {64, 65, 70, 76, 77, 78, 100, 112}
-"""Exit codes of programs that fail a message for good."""
-
-
-class Stop(Exception):
-    """It ends here: with a text, perhaps, and an exit code."""
-
-    def __init__(self, code: int, text: str = "") -> None:
-        super().__init__(text)
-        self.code, self.text = code, text
 
 
 def main(argv: list[str]) -> int:
@@ -57,7 +44,7 @@ def _do(paths: list[bytes], *, for_show: bool) -> int:
         if found.is_delivered_here:
             return 0
         if found.goes_elsewhere:
-            return _DONE_HERE
+            return STOP_HERE
     if for_show:
         say("direct delivery")
     return 0
@@ -90,18 +77,11 @@ def _show(found: ForwardFile, path: bytes) -> None:
 
 def _carry_out(found: ForwardFile) -> None:
     """Run the programs, then forward.  Raises Stop and OSError."""
-    lines = b"".join(map(_variable, (b"UFLINE", b"RPLINE", b"DTLINE")))
     for program in found.programs:
-        status = preline.run([b"/bin/sh", b"-c", program], lines)
-        if status:
-            raise Stop(PERMANENT if status in _FAILED else TEMPORARY)
-        os.lseek(0, 0, os.SEEK_SET)
+        run_program(program)
     if not found.addresses:
         return
-    message = injection.read_to_end(0, limit_bytes())
-    if message is None:
-        raise Stop(PERMANENT, "message exceeds the largest size taken here (#5.3.4)")
-    outcome = enqueue(_variable(b"DTLINE") + message, _variable(b"NEWSENDER"), found.addresses)
+    outcome = forward(_variable(b"NEWSENDER"), found.addresses)
     if outcome.text:
         raise Stop(outcome.exit_code, f"unable to forward message: {outcome.text[1:]}")
-    say(f"dot-forward: info: qp {outcome.words.rpartition(' ')[2] or os.getpid()}")
+    say(f"dot-forward: info: qp {outcome.number}")

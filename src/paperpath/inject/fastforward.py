@@ -4,26 +4,15 @@ import os
 
 from paperpath.base.aliases import Expansion
 from paperpath.base.cdb import Cdb
-from paperpath.inject import preline
+from paperpath.base.exit_codes import STOP_HERE
 from paperpath.inject.command import PERMANENT, TEMPORARY, Usage, blame, fatal, options, say, usage
-from paperpath.inject.queueing import enqueue, limit_bytes
-from paperpath.system import helpers, injection
+from paperpath.inject.following import Stop, run_program
+from paperpath.inject.queueing import forward
 
 _USAGE = "fastforward [ -nNpP ] data.cdb"
-_DONE_HERE = 99
-_FAILED = {64, 65, 70, 76, 77, 78, 100, 112}
-"""Exit codes of programs that fail a message for good."""
 _FILE_MOST_BYTES = 64 * 1024 * 1024
 _WORLD_READABLE = 0o444
 _SHOWN = bytes(byte if 32 <= byte < 128 else ord("_") for byte in range(256))
-
-
-class Stop(Exception):
-    """It ends here: with a text, perhaps, and an exit code."""
-
-    def __init__(self, code: int, text: str = "") -> None:
-        super().__init__(text)
-        self.code, self.text = code, text
 
 
 def main(argv: list[str]) -> int:
@@ -37,18 +26,8 @@ def main(argv: list[str]) -> int:
         words = []
     if not words:
         return usage(_USAGE)
-    for_show = chosen[b"n"]
     try:
-        sender = os.environb.get(b"SENDER", b"original envelope sender")
-        expansion = Expansion(_open(words[0]), sender, _show_program if for_show else _run_program, _list)
-        if not expansion.expand(_recipient(by_default=chosen[b"d"])):
-            if chosen[b"p"]:
-                return 0
-            raise Stop(PERMANENT, "Sorry, no mailbox here by that name. (#5.1.1)")
-        if for_show:
-            _show_addresses(expansion)
-        else:
-            _send(expansion)
+        return _do(words[0], chosen)
     except Stop as stop:
         if stop.text:
             say(stop.text)
@@ -57,7 +36,22 @@ def main(argv: list[str]) -> int:
         return fatal("fastforward", f"unable to read {blame(error)}", TEMPORARY)
     except ValueError:
         return fatal("fastforward", f"unable to read {os.fsdecode(words[0])}: input/output error", TEMPORARY)
-    return _DONE_HERE if chosen[b"p"] else 0
+
+
+def _do(path: bytes, chosen: dict[bytes, bool]) -> int:
+    """Do what the table at a path says; return the exit code.  Raises Stop, OSError and ValueError."""
+    for_show, passes = chosen[b"n"], chosen[b"p"]
+    sender = os.environb.get(b"SENDER", b"original envelope sender")
+    expansion = Expansion(_open(path), sender, _show_program if for_show else _run_program, _list)
+    if not expansion.expand(_recipient(by_default=chosen[b"d"])):
+        if passes:
+            return 0
+        raise Stop(PERMANENT, "Sorry, no mailbox here by that name. (#5.1.1)")
+    if for_show:
+        _show_addresses(expansion)
+    else:
+        _send(expansion)
+    return STOP_HERE if passes else 0
 
 
 def _open(path: bytes) -> Cdb:
@@ -90,13 +84,10 @@ def _send(expansion: Expansion) -> None:
     """Queue the message for the addresses that are left.  Raises Stop and OSError."""
     if not expansion.addresses:
         return
-    message = injection.read_to_end(0, limit_bytes())
-    if message is None:
-        raise Stop(PERMANENT, "fastforward: fatal: message exceeds the largest size taken here (#5.3.4)")
-    outcome = enqueue(os.environb.get(b"DTLINE", b"") + message, expansion.sender, expansion.addresses)
+    outcome = forward(expansion.sender, expansion.addresses)
     if outcome.text:
         raise Stop(outcome.exit_code, f"fastforward: fatal: {outcome.text[1:]}")
-    say(f"fastforward: qp {outcome.words.rpartition(' ')[2] or os.getpid()}")
+    say(f"fastforward: qp {outcome.number}")
 
 
 def _list(path: bytes) -> bytes:
@@ -111,16 +102,7 @@ def _show_program(command: bytes) -> None:
 
 
 def _run_program(command: bytes) -> None:
-    """Feed the message to a program.  Raises Stop where it fails, and OSError."""
-    shell = [b"/bin/sh", b"-c", command[1:]]
-    if command[:1] == b"!":
-        names = (b"UFLINE", b"RPLINE", b"DTLINE")
-        status = preline.run(shell, b"".join([os.environb.get(name, b"") for name in names]))
-    else:
-        status = helpers.run(shell)
-    if status:
-        raise Stop(PERMANENT if status in _FAILED else TEMPORARY)
-    os.lseek(0, 0, os.SEEK_SET)
+    run_program(command[1:], as_mbox=command[:1] == b"!")
 
 
 def _show(data: bytes) -> str:

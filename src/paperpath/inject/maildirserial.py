@@ -10,7 +10,7 @@ import os
 from paperpath.base.digits import leading_digits
 from paperpath.config.control import Control
 from paperpath.inject import maildirs
-from paperpath.inject.command import PERMANENT, TEMPORARY, Usage, fatal, options, qmail_home, reason, say
+from paperpath.inject.command import PERMANENT, TEMPORARY, Usage, fatal, options, qmail_home, reason, say, usage
 from paperpath.inject.maildirbounce import Bouncer, Failed
 from paperpath.inject.serial import DELIVERED_TO
 from paperpath.system import clock, heard, helpers, injection
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     """In the process that is to be the client: become it; what it returns is its exit status."""
 
 _NAME = "maildirserial"
-_USAGE = "maildirserial: usage: maildirserial [ -b ] [ -t lifetime ] dir prefix client [ arg ... ]"
+_USAGE = "maildirserial [ -b ] [ -t lifetime ] dir prefix client [ arg ... ]"
 _TRIES = 3
 """How often the client may be run without an answer to anything."""
 _READ_BYTES = 4096
@@ -42,8 +42,7 @@ def main(argv: list[str]) -> int:
     except Usage:
         words = []
     if len(words) < 3:
-        say(_USAGE)
-        return PERMANENT
+        return usage(_USAGE)
     folder, prefix, *client = words
 
     def be_client() -> int:

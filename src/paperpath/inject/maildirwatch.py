@@ -1,8 +1,8 @@
 """maildirwatch: shows on a terminal what is new in a Maildir, every 30 seconds (qmail-interfaces 17.2)."""
 
 from paperpath.inject import maildirs
-from paperpath.inject.command import TEMPORARY, fatal
-from paperpath.message.composing import split_message
+from paperpath.inject.command import TEMPORARY, fatal, printable
+from paperpath.message.composing import field_name, split_message
 from paperpath.system import helpers, injection
 
 TYPE_CHECKING = False
@@ -42,8 +42,7 @@ def describe(message: bytes) -> bytes:
     fields, body = split_message(message)
     sender, recipient, author, text = b"?", b"?", b"", b""
     for field in fields:
-        name, _, value = field.partition(b":")
-        name, value = name.rstrip(b" \t").lower(), value.lstrip(b" \t\n")
+        name, value = field_name(field), field.partition(b":")[2].lstrip(b" \t\n")
         if name == b"subject":
             text += value
         elif name == b"delivered-to":
@@ -53,11 +52,7 @@ def describe(message: bytes) -> bytes:
         elif name == b"from":
             author = field[:-1]
     text = (text + body)[:_TEXT_MOST_BYTES]
-    shown = b"FROM " + _printable(sender, b"?") + b" TO <" + _printable(recipient, b"?") + b">\n"
+    shown = b"FROM " + printable(sender, b"?") + b" TO <" + printable(recipient, b"?") + b">\n"
     if author:
-        shown += b"\033[1m" + _printable(author, b"/") + b"\033[0m\n"
-    return shown + _printable(text, b"/") + b"\n\n"
-
-
-def _printable(data: bytes, stand_in: bytes) -> bytes:
-    return bytes(byte if 32 <= byte <= 126 else stand_in[0] for byte in data)
+        shown += b"\033[1m" + printable(author, b"/") + b"\033[0m\n"
+    return shown + printable(text, b"/") + b"\n\n"

@@ -4,16 +4,15 @@ import os
 import time
 
 from paperpath.base.calendar import MONTHS
+from paperpath.inject.command import TEMPORARY, fatal, usage
+from paperpath.inject.preline import feeder
 from paperpath.system import clock, injection
-
-_TEMPORARY, _USAGE = 111, 100
 
 
 def main(argv: list[str]) -> int:
     """Run the program that the arguments name; return its exit status."""
     if len(argv) < 2:
-        injection.write_all(2, b"predate: usage: predate child\n")
-        return _USAGE
+        return usage("predate child")
     return run([os.fsencode(word) for word in argv[1:]])
 
 
@@ -21,15 +20,8 @@ def run(words: list[bytes]) -> int:
     """Run a program with a Date field and standard input on its standard input; return its exit status."""
     date = date_field(int(clock.now()))
 
-    def feed(descriptor: int) -> None:
-        injection.write_all(descriptor, date)
-        injection.copy_to_end(0, descriptor)
-
-    status = injection.run_with_input(words, feed, "predate")
-    if status >= 0:
-        return status
-    injection.write_all(2, b"predate: fatal: child crashed\n")
-    return _TEMPORARY
+    status = injection.run_with_input(words, feeder(date), "predate")
+    return status if status >= 0 else fatal("predate", "child crashed", TEMPORARY)
 
 
 def date_field(now: int) -> bytes:

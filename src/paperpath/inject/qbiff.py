@@ -3,7 +3,8 @@
 import os
 import struct
 
-from paperpath.message.composing import split_message
+from paperpath.inject.command import printable
+from paperpath.message.composing import field_name, split_message
 from paperpath.system import helpers
 
 TYPE_CHECKING = False
@@ -44,18 +45,10 @@ def main(_argv: list[str]) -> int:
 def describe(message: bytes, local: bytes, sender: bytes) -> bytes:
     """Return the two lines about a message, each with the line end of a terminal."""
     fields, body = split_message(message)
-    subjects = [field.partition(b":") for field in fields]
-    text = b"".join([value.lstrip(b" \t\r\n") for name, _, value in subjects if _is_subject(name)]) + body
-    to_from = _printable(b"*** TO <" + local + b"> FROM <" + sender + b">", b"_")
-    return b"\r\n\a" + to_from + b"\r\n" + _printable((b"    " + text)[:_TEXT_MOST_BYTES], b"/") + b"\r\n"
-
-
-def _is_subject(name: bytes) -> bool:
-    return name.rstrip(b" \t").lower() == b"subject"
-
-
-def _printable(data: bytes, stand_in: bytes) -> bytes:
-    return bytes(byte if 32 <= byte <= 126 else stand_in[0] for byte in data)
+    subjects = [field.partition(b":")[2] for field in fields if field_name(field) == b"subject"]
+    text = b"".join([subject.lstrip(b" \t\r\n") for subject in subjects]) + body
+    to_from = printable(b"*** TO <" + local + b"> FROM <" + sender + b">", b"_")
+    return b"\r\n\a" + to_from + b"\r\n" + printable((b"    " + text)[:_TEXT_MOST_BYTES], b"/") + b"\r\n"
 
 
 def terminals(utmp: bytes, user: bytes) -> "Iterator[bytes]":

@@ -3,12 +3,12 @@
 import os
 
 from paperpath.inject.command import PERMANENT, TEMPORARY, qmail_home
+from paperpath.inject.qmail_queue_folder import SPLIT
 from paperpath.system import clock, helpers, injection
 
 _READ_BYTES = 1024
 _COMMAND_BYTES = range(7, 101)
 """How long a command is, its NUL included."""
-_SPLIT = 23
 _STALE_S = 129_600
 _COMMANDS_BETWEEN = 30
 _NUMBER_MOST = 1 << 64
@@ -48,7 +48,7 @@ def _carry_out(command: bytes) -> bytes:
     if len(command) + 1 not in _COMMAND_BYTES or not number.isdigit():
         return b"x"
     name = int(number) % _NUMBER_MOST
-    files = {b"foop/": f"mess/{name % _SPLIT}/{name}", b"todo/": f"todo/{name}"}
+    files = {b"foop/": f"mess/{name % SPLIT}/{name}", b"todo/": f"todo/{name}"}
     if word not in files:
         return b"x"
     for path in (f"intd/{name}", files[word]):

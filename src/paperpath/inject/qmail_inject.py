@@ -4,7 +4,7 @@ import os
 
 from paperpath.inject.command import Usage, options
 from paperpath.inject.places import NoConfiguration, find_places
-from paperpath.inject.queueing import enqueue, limit_bytes
+from paperpath.inject.queueing import TOO_LARGE, enqueue, limit_bytes
 from paperpath.message.composing import Author, Composer, Moment, UnreadableField, split_message
 from paperpath.message.rewriting import Rewriter, quote_argument
 from paperpath.message.rfc822 import Unparsable
@@ -49,7 +49,7 @@ def inject(words: list[bytes], message: bytes | None, asked: bytes = b"") -> int
         if message is None:
             message = injection.read_to_end(0, limit_bytes())
         if message is None:
-            raise Fatal(b"message exceeds the largest size taken here (#5.3.4)\n", EXIT_PERMANENT)
+            raise Fatal(f"{TOO_LARGE}\n".encode(), EXIT_PERMANENT)
         return _inject(chosen, message, asked)
     except Fatal as error:
         if error.text:

@@ -16,7 +16,7 @@ from paperpath.delivery.errand import Errand, Message, Refused
 from paperpath.delivery.forwarding import Follow
 from paperpath.delivery.maildir import process_names
 from paperpath.delivery.plan import Plan, plan_unchecked
-from paperpath.inject.command import Usage, options, reason
+from paperpath.inject.command import Usage, options, reason, usage
 from paperpath.inject.queueing import enqueue
 from paperpath.system.clock import now
 from paperpath.system.files import read_all
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EXIT_DONE, EXIT_PERMANENT, EXIT_TEMPORARY = 0, 100, 111
-_USAGE = b"qmail-local: usage: qmail-local [ -nN ] user homedir local dash ext domain sender aliasempty\n"
+_USAGE = "qmail-local [ -nN ] user homedir local dash ext domain sender aliasempty"
 _ARGUMENTS = 8
 _STICKY = 0o1000
 
@@ -44,8 +44,7 @@ def main(argv: list[str]) -> int:
         if len(words) != _ARGUMENTS or not words[1].startswith(b"/"):
             raise Usage
     except Usage:
-        write_all(2, _USAGE)
-        return EXIT_PERMANENT
+        return usage(_USAGE)
     user, home, local, dash, extension, domain, sender, default = words
     try:
         account = Account(os.fsdecode(user), os.path.normpath(os.fsdecode(home)), dash, extension)

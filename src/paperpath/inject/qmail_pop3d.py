@@ -8,6 +8,10 @@ from paperpath.inject.pop3_lines import Gone, commands, fail, okay, say
 from paperpath.protocol.qmail_pop3 import Sending, leading_number
 from paperpath.system import helpers
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _READ_BYTES = 64 * 1024
 _EXIT_ROOT = 1
 
@@ -168,10 +172,6 @@ def _send(descriptor: int, sending: Sending) -> None:
         raise Gone from None
     say(sending.finish())
 
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _COMMANDS: "dict[bytes, Callable[[Session, bytes], None]]" = {
     b"quit": Session.quit,

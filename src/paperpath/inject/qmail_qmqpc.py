@@ -10,6 +10,7 @@ from paperpath.base.digits import leading_digits
 from paperpath.config.control import Control
 from paperpath.inject import queueing
 from paperpath.inject.command import qmail_home
+from paperpath.inject.qmail_queue import BadEnvelope, read_envelope
 from paperpath.protocol.netstring import netstring
 from paperpath.system import injection
 
@@ -41,10 +42,11 @@ def main(_argv: list[str]) -> int:
         return queueing.READ_ERROR
     if message is None or envelope is None:
         return OUT_OF_MEMORY
-    addresses = _addresses(envelope)
-    if isinstance(addresses, int):
-        return addresses
-    return _deliver(servers, message, addresses)
+    try:
+        sender, recipients = read_envelope(envelope, _MOST_BYTES)
+    except BadEnvelope as error:
+        return error.code
+    return _deliver(servers, message, [sender, *recipients])
 
 
 def hand_over(message: bytes, sender: bytes, recipients: "Sequence[bytes]") -> int:
@@ -59,23 +61,6 @@ def _servers(home: str) -> list[bytes] | None:
         return Control(home).read_list("qmqpservers")
     except OSError:
         return None
-
-
-def _addresses(envelope: bytes) -> list[bytes] | int:
-    """Return sender and recipients, or the exit code of an envelope that is none."""
-    found: list[bytes] = []
-    at, letter = 0, b"F"
-    while at < len(envelope):
-        if found and envelope[at : at + 1] == b"\0":
-            return found
-        if envelope[at : at + 1] != letter:
-            return queueing.BAD_ENVELOPE
-        end = envelope.find(b"\0", at)
-        if end < 0:
-            break
-        found.append(envelope[at + 1 : end])
-        at, letter = end + 1, b"T"
-    return queueing.READ_ERROR
 
 
 def _deliver(servers: list[bytes], message: bytes, addresses: list[bytes]) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from paperpath.base.ids import show_id
 from paperpath.inject import qmail_queue_folder
-from paperpath.inject.command import qmail_home
+from paperpath.inject.command import TEMPORARY, fatal, qmail_home
 from paperpath.inject.control import NoAnswer, ask
 from paperpath.wire.control import ListMessages, MessageView, NoSuchMessage, ShowMessage
 
@@ -22,8 +22,7 @@ def main(_argv: list[str]) -> int:
     except NoAnswer as error:
         home = qmail_home()
         if not qmail_queue_folder.is_there(home):
-            sys.stderr.write(f"qmail-qread: fatal: {error}\n")
-            return 111
+            return fatal("qmail-qread", str(error), TEMPORARY)
         for text in qmail_queue_folder.listing(home):
             sys.stdout.write(text)
     return 0

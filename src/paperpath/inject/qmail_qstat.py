@@ -3,10 +3,8 @@
 Where the server cannot be asked, and the qmail home has a queue of qmail's own, it is that which is counted.
 """
 
-import sys
-
 from paperpath.inject import qmail_queue_folder
-from paperpath.inject.command import qmail_home
+from paperpath.inject.command import TEMPORARY, fatal, qmail_home
 from paperpath.inject.control import NoAnswer, ask
 from paperpath.wire.control import Statistics
 
@@ -18,8 +16,7 @@ def main(_argv: list[str]) -> int:
     except NoAnswer as error:
         home = qmail_home()
         if not qmail_queue_folder.is_there(home):
-            sys.stderr.write(f"qmail-qstat: fatal: {error}\n")
-            return 111
+            return fatal("qmail-qstat", str(error), TEMPORARY)
         messages, unprocessed = qmail_queue_folder.count(home)
     print(f"messages in queue: {messages}\nmessages in queue but not yet preprocessed: {unprocessed}")
     return 0

@@ -31,14 +31,17 @@ def main(_argv: list[str]) -> int:
     if message is None or envelope is None:
         return queueing.REFUSED
     try:
-        sender, recipients = read_envelope(envelope)
+        sender, recipients = read_envelope(envelope, _LONGEST_BYTES)
     except BadEnvelope as error:
         return error.code
     return queueing.submit(message, sender, recipients).code
 
 
-def read_envelope(envelope: bytes) -> tuple[bytes, list[bytes]]:
-    """Return sender and recipients; what follows the last NUL is not looked at.  Raises BadEnvelope."""
+def read_envelope(envelope: bytes, longest_bytes: int) -> tuple[bytes, list[bytes]]:
+    """Return sender and recipients, none longer than that; what follows the last NUL is not looked at.
+
+    Raises BadEnvelope.
+    """
     addresses: list[bytes] = []
     at, letter = 0, b"F"
     while True:
@@ -48,9 +51,9 @@ def read_envelope(envelope: bytes) -> tuple[bytes, list[bytes]]:
             raise BadEnvelope(queueing.READ_ERROR)
         if envelope[at : at + 1] != letter:
             raise BadEnvelope(queueing.BAD_ENVELOPE)
-        end = envelope.find(b"\0", at, at + _LONGEST_BYTES + 2)
+        end = envelope.find(b"\0", at, at + longest_bytes + 2)
         if end < 0:
-            is_long = len(envelope) - at - 1 > _LONGEST_BYTES
+            is_long = len(envelope) - at - 1 > longest_bytes
             raise BadEnvelope(queueing.ADDRESS_TOO_LONG if is_long else queueing.READ_ERROR)
         addresses.append(envelope[at + 1 : end])
         at, letter = end + 1, b"T"

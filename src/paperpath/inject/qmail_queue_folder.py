@@ -12,7 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SPLIT = 23
+SPLIT = 23
+"""Folders that files of the queue are spread over, by their numbers."""
 _STATES = {b"T": "", b"D": "  done"}
 
 
@@ -31,7 +32,7 @@ def count(home: str) -> tuple[int, int]:
 def listing(home: str) -> "Iterator[str]":
     """Yield what is shown of each message; of one that cannot be read, why.  Raises OSError."""
     folder = f"{home}/queue"
-    for part in range(_SPLIT):
+    for part in range(SPLIT):
         for name in sorted(_names(f"{folder}/info/{part}"), key=int):
             try:
                 yield "".join(_message(folder, name))
@@ -44,7 +45,7 @@ def _names(folder: str) -> list[str]:
 
 
 def _message(folder: str, name: str) -> "Iterator[str]":
-    path = f"{int(name) % _SPLIT}/{name}"
+    path = f"{int(name) % SPLIT}/{name}"
     size = os.stat(f"{folder}/mess/{path}").st_size
     bouncing = " bouncing" if os.path.exists(f"{folder}/bounce/{name}") else ""
     with open(f"{folder}/info/{path}", "rb") as file:

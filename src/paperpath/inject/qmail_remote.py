@@ -113,12 +113,7 @@ def _look_up(name: bytes, *, is_relay: bool) -> "list[Preferred]":
 
     if not name:
         raise hosts.Nowhere(hosts.no_such_host(name))
-    try:
-        with open("/etc/resolv.conf", encoding="ascii", errors="replace") as file:
-            text = file.read()
-    except OSError:
-        text = ""
-    resolver = Resolver(system_servers(text), clock.monotonic)
+    resolver = Resolver(system_servers(), clock.monotonic)
     return asyncio.run(dns.addresses(resolver, name) if is_relay else dns.exchangers(resolver, name))
 
 

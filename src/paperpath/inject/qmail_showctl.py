@@ -5,7 +5,7 @@ import os
 import pwd
 
 from paperpath.config.control import LINES, NUMBERS, Control
-from paperpath.inject.command import qmail_home
+from paperpath.inject.command import printable, qmail_home
 from paperpath.system import injection
 
 TYPE_CHECKING = False
@@ -16,7 +16,6 @@ _USERS = ("alias", "qmaild", "qmaill", "root", "qmailp", "qmailq", "qmailr", "qm
 _GROUPS = ("nofiles", "qmail")
 _TROUBLE = b"Oops! Trouble reading this file.\n"
 _TO_RECIPIENTS = b"SMTP clients may send messages to recipients at "
-_PRINTABLE = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256))
 _DERIVED = "morercpthosts.cdb"
 
 _LINES_SAY = {
@@ -80,7 +79,7 @@ def main(_argv: list[str]) -> int:
         return 111
     sections = [b"\n" + name.encode() + b": " + _section(home, name) for name in _KNOWN]
     unknown = [os.fsencode(name) for name in names if name not in _KNOWN]
-    sections += [b"\n" + _shown(name) + b": I have no idea what this file does.\n" for name in unknown]
+    sections += [b"\n" + printable(name) + b": I have no idea what this file does.\n" for name in unknown]
     injection.write_all(1, b"".join(sections))
     return 0
 
@@ -121,12 +120,12 @@ def _section(home: str, name: str) -> bytes:
 def _line(control: Control, name: str) -> bytes:
     found = control.read_line(name)
     if found is not None:
-        return _LINES_SAY[name] + _shown(found) + b".\n"
+        return _LINES_SAY[name] + printable(found) + b".\n"
     me_counts, literal = LINES[name]
     default = control.read_line("me") if me_counts else None
     if default is None:
         default = b"undefined! Uh-oh" if name == "me" else literal or name.encode()
-    return b"(Default.) " + _LINES_SAY[name] + _shown(default) + b".\n"
+    return b"(Default.) " + _LINES_SAY[name] + printable(default) + b".\n"
 
 
 def _number(control: Control, name: str) -> bytes:
@@ -140,7 +139,7 @@ def _list(control: Control, name: str, default: bytes, before: bytes, behind: by
     found = control.read_list(name)
     if found is None:
         return b"(Default.) " + default + b"\n"
-    return b"\n" + b"".join([before + _shown(entry) + behind + b"\n" for entry in found])
+    return b"\n" + b"".join([before + printable(entry) + behind + b"\n" for entry in found])
 
 
 def _derived(source: str) -> bytes:
@@ -162,7 +161,3 @@ def _changed(path: str) -> int | None:
         return int(os.stat(path).st_mtime)
     except OSError:
         return None
-
-
-def _shown(data: bytes) -> bytes:
-    return data.translate(_PRINTABLE)

@@ -4,7 +4,7 @@ import os
 
 from paperpath.inject.command import PERMANENT, TEMPORARY, fatal, say, usage
 from paperpath.inject.queueing import enqueue
-from paperpath.message.composing import UnreadableField, split_message
+from paperpath.message.composing import UnreadableField, field_name, split_message
 from paperpath.message.rewriting import quote_argument
 from paperpath.message.rfc822 import Unparsable, lex, rewrite_addresses, unquote
 
@@ -52,13 +52,9 @@ def _read_header() -> bytes:
     return header
 
 
-def _name(field: bytes) -> bytes:
-    return field.partition(b":")[0].rstrip(b" \t").lower()
-
-
 def _asks_for(field: bytes, target: bytes) -> bool:
     """Tell whether a field asks for a notice about exactly this address.  Raises UnreadableField."""
-    if _name(field) != _ASKS:
+    if field_name(field) != _ASKS:
         return False
     found: list[bytes] = []
 
@@ -74,7 +70,7 @@ def _asks_for(field: bytes, target: bytes) -> bool:
 
 def _message_id(fields: list[bytes]) -> bytes:
     """Return the last Message-ID field, as it stands there."""
-    return next((field for field in reversed(fields) if _name(field) == b"message-id"), b"")
+    return next((field for field in reversed(fields) if field_name(field) == b"message-id"), b"")
 
 
 def _notify(sender: bytes, target: bytes, message_id: bytes) -> int:

@@ -9,6 +9,7 @@ it is an exit code of qmail-queue (qmail-interfaces 9), and the text that caller
 import os
 
 from paperpath.config.program_values import DEFAULT_MESSAGE_SIZE_BYTES
+from paperpath.inject.command import qmail_home
 from paperpath.inject.places import NoConfiguration, Places, find_places
 from paperpath.protocol.netstring import NetstringError, netstring, split
 from paperpath.system import injection
@@ -21,6 +22,7 @@ QUEUED, ADDRESS_TOO_LONG, REFUSED, TIMED_OUT_READING = 0, 11, 31, 52
 WRITE_ERROR, READ_ERROR, NO_CONFIGURATION, NO_CONNECTION = 53, 54, 55, 56
 NOT_NOW, SERVER_SILENT, CONNECTION_BROKE, CRASHED, CUSTOM, BAD_ENVELOPE, NOT_STARTED = 71, 72, 74, 81, 82, 91, 120
 
+TOO_LARGE = "message exceeds the largest size taken here (#5.3.4)"
 
 ADDRESS_MOST_BYTES = 900
 """As the queue takes them; qmail-queue takes 1002, and nothing beyond RFC 5321's 320 can be delivered anywhere."""
@@ -72,6 +74,11 @@ class Outcome:
         return _TEXTS.get(self.code, other)
 
     @property
+    def number(self) -> int | str:
+        """What callers of qmail-queue show as its process: the queue's words end with one; else it is this one."""
+        return self.words.rpartition(" ")[2] or os.getpid()
+
+    @property
     def exit_code(self) -> int:
         """What programs other than qmail-queue exit with: 0, 100 or 111."""
         return 0 if self.code == QUEUED else 100 if self.text.startswith("D") else 111
@@ -121,17 +128,19 @@ def _queue_program() -> int:
         from paperpath.inject import qmail_queue
 
         return qmail_queue.main([])
-    injection.enter(_home())
+    injection.enter(qmail_home())
     injection.become(os.fsdecode(program), [os.fsdecode(program)], os.environb)
 
 
-def _home() -> str:
-    from paperpath.config.control import home
+def forward(sender: bytes, recipients: "Sequence[bytes]") -> Outcome:
+    """Queue the message on standard input, with the line before it that loops are known by, out of a dot-qmail file.
 
-    try:
-        return home(find_places().qmail_home)
-    except NoConfiguration:
-        return home()
+    Raises OSError where it cannot be read.
+    """
+    message = injection.read_to_end(0, limit_bytes())
+    if message is None:
+        return Outcome(REFUSED, f"D{TOO_LARGE}")
+    return enqueue(os.environb.get(b"DTLINE", b"") + message, sender, recipients)
 
 
 def enqueue(message: bytes, sender: bytes, recipients: "Sequence[bytes]", asked: bytes = b"") -> Outcome:
@@ -143,8 +152,8 @@ def enqueue(message: bytes, sender: bytes, recipients: "Sequence[bytes]", asked:
     if program is None:
         return submit(message, sender, recipients, asked)
     envelope = b"F" + sender + b"\0" + b"".join([b"T" + recipient + b"\0" for recipient in recipients]) + b"\0"
-    home = os.environ.get("PAPERPATH_QMAIL_HOME") or "/var/qmail"
-    return _outcome(*injection.run_between_pipes(program, os.environb, home, (message, envelope), _CUSTOM_ON))
+    pieces = (message, envelope)
+    return _outcome(*injection.run_between_pipes(program, os.environb, qmail_home(), pieces, _CUSTOM_ON))
 
 
 def _outcome(code: int, said: bytes) -> Outcome:
@@ -173,7 +182,7 @@ def submit(message: "bytes | memoryview", sender: bytes, recipients: "Sequence[b
 
         return Outcome(qmail_qmqpc.hand_over(bytes(message), sender, wanted))
     if len(message) > places.size_most_bytes:
-        return Outcome(REFUSED, "Dmessage exceeds the largest size taken here (#5.3.4)")
+        return Outcome(REFUSED, f"D{TOO_LARGE}")
     origin = sender + b"\0" + asked if asked else sender
     before = b"%d:" % len(message)
     behind = b"," + b"".join([netstring(address) for address in (origin, *wanted)])

@@ -6,7 +6,7 @@ import os
 
 from paperpath.dns.answers import Found, TemporaryTrouble
 from paperpath.dns.resolver import Resolver, system_servers
-from paperpath.inject.command import TEMPORARY, Usage, options, say, usage
+from paperpath.inject.command import TEMPORARY, Usage, options, printable, say, usage
 from paperpath.system import clock, helpers, injection
 
 TYPE_CHECKING = False
@@ -65,7 +65,7 @@ class _Judge:
     def message(self) -> bytes:
         """Return what the client is told."""
         code = b"553 " if self.is_permanent and not self.must_not_bounce else b"451 "
-        return bytes(byte if 32 <= byte <= 126 else ord("?") for byte in code + self.text[:_TEXT_MOST_BYTES])
+        return printable(code + self.text[:_TEXT_MOST_BYTES])
 
 
 def main(argv: list[str]) -> int:
@@ -135,10 +135,5 @@ def _reversed(address: bytes) -> bytes:
 
 
 def _look_up(name: bytes, kind: str) -> "Answer":
-    try:
-        with open("/etc/resolv.conf", encoding="ascii", errors="replace") as file:
-            text = file.read()
-    except OSError:
-        text = ""
-    resolver = Resolver(system_servers(text), clock.monotonic)
+    resolver = Resolver(system_servers(), clock.monotonic)
     return asyncio.run(resolver.look_up(name.decode("ascii", "backslashreplace"), kind))

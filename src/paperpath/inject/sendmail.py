@@ -6,13 +6,14 @@ Exit codes are sendmail's own (sysexits.h), because that is what callers of a pr
 import os
 
 from paperpath.inject import qmail_inject
-from paperpath.inject.queueing import limit_bytes
+from paperpath.inject.command import fatal, usage
+from paperpath.inject.queueing import TOO_LARGE, limit_bytes
 from paperpath.system import injection
 
 EX_OK, EX_USAGE, EX_DATAERR, EX_TEMPFAIL = 0, 64, 65, 75
 _CODES = {qmail_inject.EXIT_DONE: EX_OK, qmail_inject.EXIT_PERMANENT: EX_DATAERR}
 
-_USAGE = b"sendmail: usage: sendmail [ -t ] [ -fsender ] [ -Fname ] [ -bp ] [ -bs ] [ arg ... ]\n"
+_USAGE = "sendmail [ -t ] [ -fsender ] [ -Fname ] [ -bp ] [ -bs ] [ arg ... ]"
 _FLAGS = b"vimxq"
 """Options that change nothing: input always ends where it ends, the queue runs by itself."""
 _TAKE_VALUES = b"BeopfFbNRV"
@@ -70,11 +71,10 @@ def main(argv: list[str]) -> int:
             return EX_OK if options.only_queue_run else _send(options)
         _become_another(mode, folder)
     except Usage:
-        injection.write_all(2, _USAGE)
+        usage(_USAGE)
         return EX_USAGE
     except OSError as error:
-        injection.write_all(2, os.fsencode(f"sendmail: fatal: {error.filename or 'message'}: {error.strerror}\n"))
-        return EX_TEMPFAIL
+        return fatal("sendmail", f"{error.filename or 'message'}: {error.strerror}", EX_TEMPFAIL)
     return EX_USAGE
 
 
@@ -150,8 +150,7 @@ def _send(options: Options) -> int:
         words += [b"-f", options.sender]
     message = injection.read_to_end(0, limit_bytes())
     if message is None:
-        injection.write_all(2, b"sendmail: fatal: message exceeds the largest size taken here (#5.3.4)\n")
-        return EX_DATAERR
+        return fatal("sendmail", TOO_LARGE, EX_DATAERR)
     code = qmail_inject.inject([*words, b"--", *options.arguments], _with_plain_line_ends(message), options.asked)
     return _CODES.get(code, EX_TEMPFAIL)
 

@@ -2,7 +2,7 @@
 
 import os
 
-from paperpath.inject.command import reason
+from paperpath.inject.command import printable, reason
 from paperpath.system import helpers
 
 TYPE_CHECKING = False
@@ -44,8 +44,7 @@ def answer(name: bytes, letter: bytes, text: bytes) -> bytes:
     """Return what maildirserial is told of a message: its name, ``K``, ``Z`` or ``D``, and what the server said."""
     address = os.environb.get(b"TCPREMOTEIP")
     line = letter + (address + b" said: " if address is not None else b"") + text
-    shown = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in line[:_ANSWER_MOST_BYTES])
-    return name + b"\0" + shown + b"\n"
+    return name + b"\0" + printable(line[:_ANSWER_MOST_BYTES]) + b"\n"
 
 
 class Peer:

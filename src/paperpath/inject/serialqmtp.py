@@ -7,7 +7,7 @@ Names of files come on descriptor 0, a NUL behind each; the server is on 6 and 7
 
 import os
 
-from paperpath.inject.command import PERMANENT, TEMPORARY, fatal, say
+from paperpath.inject.command import TEMPORARY, fatal, usage
 from paperpath.inject.serial import Broken, Peer, answer, envelope, names
 from paperpath.protocol.netstring import netstring
 from paperpath.system import heard, injection
@@ -31,8 +31,7 @@ _FAULTS = {
 def main(argv: list[str]) -> int:
     """Send what descriptor 0 names; return 0, 100 where it is called wrongly, 111 where it cannot go on."""
     if len(argv) < 2:
-        say("serialqmtp: usage: serialqmtp prefix")
-        return PERMANENT
+        return usage("serialqmtp prefix")
     prefix = os.fsencode(argv[1])
     # One process sends and another hears: a server may answer as soon as it likes, and wait until it is heard.
     sent, child = heard.start_teller(lambda told: _send_all(prefix, told))

@@ -7,7 +7,7 @@ Names of files come on descriptor 0, a NUL behind each; the server is on 6 and 7
 
 import os
 
-from paperpath.inject.command import PERMANENT, TEMPORARY, fatal, reason, say
+from paperpath.inject.command import TEMPORARY, fatal, reason, usage
 from paperpath.inject.serial import Broken, Peer, answer, envelope, names
 from paperpath.message.rewriting import quote_argument
 from paperpath.protocol.smtp_client_data import DataEncoder
@@ -27,8 +27,7 @@ def main(argv: list[str]) -> int:
     """Send what descriptor 0 names; return 0, 100 where it is called wrongly, 111 where it cannot go on."""
     words = [os.fsencode(word) for word in argv[1:]]
     if len(words) < 2:
-        say("serialsmtp: usage: serialsmtp prefix helohost")
-        return PERMANENT
+        return usage("serialsmtp prefix helohost")
     try:
         client = Client(Peer(_READ_S), *words[:2])
         client.greet()

@@ -4,6 +4,7 @@ import os
 import syslog
 
 from paperpath.base.digits import leading_digits
+from paperpath.inject.command import printable
 from paperpath.system import clock
 
 TYPE_CHECKING = False
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 _LONGEST_BYTES = 799
 """Of one entry: some syslog daemons cut, or did worse to, longer ones."""
 _READ_BYTES = 64 * 1024
-_PRINTABLE = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256))
 
 
 def main(argv: list[str]) -> int:
@@ -38,7 +38,7 @@ def priority_of(line: bytes) -> int:
 def entries(line: bytes, now_us: int) -> "Iterator[str]":
     """Yield a line's entries under one stamp, those that continue it with ``+``; none for an empty line."""
     stamp = f"{now_us // 1_000_000}.{now_us % 1_000_000:06d}"
-    shown = line.translate(_PRINTABLE).decode("ascii")
+    shown = printable(line).decode("ascii")
     for at in range(0, len(shown), _LONGEST_BYTES):
         yield f"{stamp}{'+' if at else ' '}{shown[at : at + _LONGEST_BYTES]}"
 

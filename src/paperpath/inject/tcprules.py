@@ -4,7 +4,7 @@ import os
 
 from paperpath.base.cdb import build
 from paperpath.base.tcp_rules import BadRule, records
-from paperpath.inject.command import PERMANENT, TEMPORARY, fatal, reason, say
+from paperpath.inject.command import PERMANENT, TEMPORARY, fatal, reason, usage
 from paperpath.system import injection
 
 _MODE = 0o644
@@ -14,8 +14,7 @@ _SOURCE_MOST_BYTES = 256 * 1024 * 1024
 def main(argv: list[str]) -> int:
     """Make the table from the rules on standard input; where it fails, the old one is in place."""
     if len(argv) < 3:
-        say("tcprules: usage: tcprules rules.cdb rules.tmp")
-        return PERMANENT
+        return usage("tcprules rules.cdb rules.tmp")
     table, temporary = argv[1:3]
     try:
         source = injection.read_to_end(0, _SOURCE_MOST_BYTES)

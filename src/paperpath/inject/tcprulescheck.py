@@ -4,15 +4,14 @@ import os
 
 from paperpath.base.cdb import Cdb
 from paperpath.base.tcp_rules import judge
-from paperpath.inject.command import PERMANENT, TEMPORARY, fatal, reason, say
+from paperpath.inject.command import TEMPORARY, fatal, reason, usage
 from paperpath.system import injection
 
 
 def main(argv: list[str]) -> int:
     """Print what the connection that the environment describes would get."""
     if len(argv) < 2:
-        say("tcprulescheck: usage: tcprulescheck rules.cdb")
-        return PERMANENT
+        return usage("tcprulescheck rules.cdb")
     environment = os.environb
     try:
         with open(argv[1], "rb") as file:

@@ -5,7 +5,6 @@ under way is still finished, because mail that is half sent is best sent in full
 """
 
 import asyncio
-from pathlib import Path
 
 from paperpath.config.endpoints import parse_server
 from paperpath.dns.resolver import Resolver, Server, system_servers
@@ -20,7 +19,6 @@ from paperpath.system.clock import monotonic
 from paperpath.telemetry.log import Log
 from paperpath.wire.delivery import FromQueue, Job, Report
 
-_RESOLV_CONF = Path("/etc/resolv.conf")
 _DNS_PORT = 53
 
 
@@ -78,8 +76,4 @@ def name_servers(setting: str) -> tuple[Server, ...]:
     if setting:
         server = parse_server(setting, _DNS_PORT)
         return ((server.host, server.port),)
-    try:
-        text = _RESOLV_CONF.read_text("utf-8", "replace")
-    except OSError:
-        text = ""
-    return system_servers(text)
+    return system_servers()

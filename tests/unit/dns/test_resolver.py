@@ -8,7 +8,7 @@ import pytest
 
 from paperpath.dns import resolver as module
 from paperpath.dns.answers import Found, MxRecord, NoData, NoSuchName, TemporaryTrouble
-from paperpath.dns.resolver import CACHE_MOST, Resolver, system_servers
+from paperpath.dns.resolver import CACHE_MOST, Resolver, servers_in
 from tests.unit.dns.name_server import NameServer
 
 ZONE = {
@@ -214,9 +214,9 @@ async def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_systems_servers() -> None:
     text = "# x\nsearch test\nnameserver 192.0.2.1\nnameserver  2001:db8::1 \noptions rotate\nnameserver\n"
-    assert system_servers(text) == (("192.0.2.1", 53), ("2001:db8::1", 53))
-    assert system_servers("") == (("127.0.0.1", 53),)
-    assert len(system_servers("nameserver 192.0.2.1\n" * 9)) == 3
+    assert servers_in(text) == (("192.0.2.1", 53), ("2001:db8::1", 53))
+    assert servers_in("") == (("127.0.0.1", 53),)
+    assert len(servers_in("nameserver 192.0.2.1\n" * 9)) == 3
 
 
 async def test_texts_are_whole_and_byte_for_byte() -> None:

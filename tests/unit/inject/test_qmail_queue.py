@@ -169,14 +169,14 @@ def test_qmailqueue_is_for_callers_and_not_for_qmail_queue(host: Host) -> None:
 
 def test_the_longest_addresses_that_qmail_takes() -> None:
     longest = b"b" * 1002
-    assert read_envelope(b"F" + longest + b"\0T" + longest + b"\0\0") == (longest, [longest])
+    assert read_envelope(b"F" + longest + b"\0T" + longest + b"\0\0", 1002) == (longest, [longest])
     with pytest.raises(BadEnvelope) as error:
-        read_envelope(b"F" + longest + b"b")
+        read_envelope(b"F" + longest + b"b", 1002)
     assert error.value.code == 11
 
 
 def test_what_follows_the_envelope_is_not_looked_at() -> None:
-    assert read_envelope(b"F\0Tb\0\0Tc\0") == (b"", [b"b"])
+    assert read_envelope(b"F\0Tb\0\0Tc\0", 1002) == (b"", [b"b"])
 
 
 @pytest.mark.parametrize("size", [10, 100_000, 4 * 1024 * 1024 + 1, 9_000_000])

@@ -137,7 +137,7 @@ def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     async def serve() -> None:
         async with NameServer(zone) as server:
-            monkeypatch.setattr("paperpath.dns.resolver.system_servers", lambda text: (("127.0.0.1", server.port),))
+            monkeypatch.setattr("paperpath.dns.resolver.system_servers", lambda: (("127.0.0.1", server.port),))
             started.set()
             await stopped.wait()
 
