@@ -22,6 +22,11 @@ def command() -> None:
     """Add, remove and list mailboxes; set passwords.
 
     Mailboxes are in the domains of [mailboxes]; each has a Maildir under state/mail/DOMAIN/LOCAL.
+
+    \b
+    Examples:
+      paperpath account add you@example.net
+      paperpath account list
     """
 
 
@@ -77,7 +82,12 @@ def remove(address: str, delete_mail: bool, config_file: str | None) -> None:
 @config_option
 @json_option
 def list_accounts(config_file: str | None, as_json: bool) -> None:
-    """List the accounts with their age and folder."""
+    """List the accounts with their age and folder.
+
+    \b
+    Example:
+      paperpath account list --json | jq -r '.[].address'
+    """
     config = load_config(config_file)
     with told():
         accounts = open_accounts(config).all()
@@ -120,4 +130,6 @@ def _check_domain(config: "Config", address: str, file: str) -> None:
         raise Fault(f"{address!r} cannot be an account; write something like you@example.net")
     domain = name[1]
     if domain not in config.mailboxes.domains:
-        raise Fault(f"{domain} is not one of [mailboxes] domains in {file}; add it there first")
+        raise Fault(
+            f"{domain} is not one of [mailboxes] domains in {file}; add it there first, then send the server HUP"
+        )

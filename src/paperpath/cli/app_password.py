@@ -15,6 +15,10 @@ def command() -> None:
 
     Each lets one program or device log in beside the account's own password, and can be taken back alone.  They are
     made here and shown once.
+
+    \b
+    Example:
+      paperpath account app-password add you@example.net phone
     """
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from paperpath.base.networks import parse_network, show_network
 from paperpath.cli import ban_views as views
-from paperpath.cli.control import converse
+from paperpath.cli.control import converse, expect
 from paperpath.cli.faults import Fault
 from paperpath.cli.options import config_option, json_option, load_config, operator_name
 from paperpath.cli.show import count, note, print_json, say
@@ -18,6 +18,7 @@ from paperpath.system import clock
 from paperpath.wire import guard
 
 _answers = msgspec.msgpack.Decoder(guard.FromGuardToOperator)
+_WHO = "the guard"
 
 
 class Network(click.ParamType[str]):
@@ -54,7 +55,13 @@ NETWORK, DURATION = Network(), Duration()
 
 @click.group("ban")
 def command() -> None:
-    """See, explain, make and lift bans of addresses.  The server must be running."""
+    """See, explain, make and lift bans of addresses.  The server must be running.
+
+    \b
+    Examples:
+      paperpath ban list
+      paperpath ban add 192.0.2.1 --for 12h
+    """
 
 
 @command.command("list")
@@ -152,7 +159,7 @@ def _socket(config_file: str | None) -> str:
 
 
 def _converse(path: str, request: msgspec.Struct) -> guard.FromGuardToOperator:
-    answer: guard.FromGuardToOperator = converse(path, request, _answers, "the guard")
+    answer: guard.FromGuardToOperator = converse(path, request, _answers, _WHO)
     if isinstance(answer, guard.BanRefused):
         raise Fault(answer.reason)
     return answer
@@ -179,18 +186,14 @@ def _why_there_is_none(path: str, none: guard.NoBan) -> str:
 
 
 def _view(answer: guard.FromGuardToOperator) -> guard.BanView:
-    if not isinstance(answer, guard.BanView):
-        raise Fault("the guard gave an answer to another question; it may run another version: restart it")
-    return answer
+    return expect(guard.BanView, answer, _WHO)
 
 
 def _bans(path: str) -> Iterator[guard.BanView]:
     """Yield every ban, page by page."""
     after = ""
     while True:
-        page = _ask(path, guard.ListBans(after))
-        if not isinstance(page, guard.BanPage):
-            raise Fault("the guard gave an answer to another question; it may run another version: restart it")
+        page = expect(guard.BanPage, _ask(path, guard.ListBans(after)), _WHO)
         yield from page.bans
         if not page.more or not page.bans:
             return

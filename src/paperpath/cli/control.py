@@ -1,19 +1,19 @@
 """The conversation with `queue`, or another process, on its control socket: one connection, one request, one answer."""
 
-import socket
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from paperpath.cli.faults import Fault, TemporaryFault
 from paperpath.process.troubles import read_troubles
+from paperpath.system import asking
 from paperpath.wire import control
-from paperpath.wire.frame import VERSION, FrameBuffer, FrameError, Hello, encode
+from paperpath.wire.frame import FrameError
 
-_TIMEOUT_S = 60.0
-"""Silence after which we give up; an operation on a long queue is the slowest answer."""
-_READ_BYTES = 256 * 1024
+T = TypeVar("T")
+
 _START = "start the server with `paperpath serve`, or name the right --config"
+_ANOTHER_VERSION = "it may run another version: restart it"
 
 _queue_answers = msgspec.msgpack.Decoder(control.FromQueue)
 
@@ -37,22 +37,17 @@ def converse(path: str, request: msgspec.Struct, answers: "msgspec.msgpack.Decod
     if how := read_troubles(run).get(name.partition(".")[0]):
         # Its socket takes whoever comes, and nobody is there.
         raise TemporaryFault(f"{who} does not run, it keeps ending: {how}; the log tells more")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(_TIMEOUT_S)
-        try:
-            sock.connect(path)
-            sock.sendall(encode(Hello(VERSION, "operator")) + encode(request))
-            answer = _answer(sock, answers, who)
-        except (FileNotFoundError, ConnectionRefusedError):
-            raise TemporaryFault(f"the server does not run: nobody listens on {path}; {_START}") from None
-        except PermissionError:
-            raise Fault(f"you may not operate {who} at {path}; become root or the server's user") from None
-        except TimeoutError:
-            raise TemporaryFault(f"{who} at {path} has not answered for {_TIMEOUT_S:.0f} s; try again") from None
-        except (ConnectionResetError, BrokenPipeError):
-            answer = None
+    try:
+        answer = asking.ask(path, request, answers)
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise TemporaryFault(f"the server does not run: nobody listens on {path}; {_START}") from None
+    except PermissionError:
+        raise Fault(f"you may not operate {who} at {path}; become root or the server's user") from None
+    except TimeoutError:
+        raise TemporaryFault(f"{who} at {path} has not answered for {asking.TIMEOUT_S:.0f} s; try again") from None
+    except (FrameError, msgspec.MsgspecError):
+        raise TemporaryFault(f"the answer of {who} is not understood; {_ANOTHER_VERSION}") from None
     if answer is None:
-        # It hangs up on users who are not its operators, and when it ends.
         raise TemporaryFault(
             f"{who} at {path} hung up; either you may not operate it (become root or the server's user)"
             " or the server is just stopping"
@@ -60,18 +55,11 @@ def converse(path: str, request: msgspec.Struct, answers: "msgspec.msgpack.Decod
     return answer
 
 
-def _answer(sock: socket.socket, answers: "msgspec.msgpack.Decoder[Any]", who: str) -> Any:
-    """Return the first frame that comes, or None where the conversation ends without one."""
-    frames = FrameBuffer()
-    while data := sock.recv(_READ_BYTES):
-        try:
-            for body in frames.feed(data):
-                return answers.decode(body)
-        except (FrameError, msgspec.MsgspecError):
-            raise TemporaryFault(
-                f"the answer of {who} is not understood; it may run another version: restart it"
-            ) from None
-    return None
+def expect(kind: type[T], answer: object, who: str = "the queue") -> T:
+    """Return the answer where it is one of the kind that was asked for.  Raises Fault."""
+    if not isinstance(answer, kind):
+        raise Fault(f"{who} gave an answer to another question; {_ANOTHER_VERSION}")
+    return answer
 
 
 def _judged(answer: control.FromQueue) -> control.FromQueue:

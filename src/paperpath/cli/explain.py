@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from paperpath.base.address import domain_of, split
-from paperpath.base.domains import suffixes
 from paperpath.base.text import show
 from paperpath.cli.explain_account import FindUser, tell_account
 from paperpath.cli.options import config_option, json_option, load_config
 from paperpath.cli.show import print_json, say, strong
-from paperpath.config.routing import RoutingTable, completed, is_open, next_hop, route
+from paperpath.config.routing import RoutingTable, completed, is_open, next_hop, route, virtual_keys
 
 if TYPE_CHECKING:
     from paperpath.config.schema import Config
@@ -139,7 +138,7 @@ def _completion(table: RoutingTable, names: dict[str, str], address: bytes) -> I
 
 
 def _virtual(table: RoutingTable, name: str, address: bytes) -> Iterator[Step]:
-    keys = [address.lower(), *suffixes(domain_of(address)), b""]
+    keys = virtual_keys(address)
     key = next((key for key in keys if key in table.virtual), None)
     if key is None:
         yield Step(name, False, "none of " + ", ".join(f'"{show(key)}"' for key in keys))
@@ -152,11 +151,11 @@ def _virtual(table: RoutingTable, name: str, address: bytes) -> Iterator[Step]:
 
 
 def _mailbox(config: "Config", address: bytes) -> tuple[tuple[str, ...], bool | None]:
-    from paperpath.config.mailbox_path import mailbox_folder
+    from paperpath.config.mailbox_path import mailbox_folder, without_tag
     from paperpath.config.places import mail_root
 
     local, domain = split(address)
-    names = [local] + ([local.partition(b"+")[0]] if b"+" in local else [])
+    names = without_tag(local)
     tried: list[str] = []
     for name in names:
         folder = mailbox_folder(mail_root(config), name + b"@" + domain)

@@ -13,7 +13,7 @@ import click
 
 from paperpath.cli.faults import EXIT_PERMANENT, EXIT_TEMPORARY, EXIT_USAGE, Fault
 
-# Name, module and what the overview says: the overview loads none of the modules.
+# Name and what the overview says, which loads none of the modules.
 _COMMANDS = {
     "init": "Write a configuration, make its folders and its first accounts.",
     "serve": "Run the mail server in the foreground.",

@@ -3,22 +3,20 @@
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from paperpath.base.ids import parse_id, show_id
 from paperpath.base.text import show as show_bytes
 from paperpath.cli import queue_views as views
-from paperpath.cli.control import ask
+from paperpath.cli.control import ask, expect
 from paperpath.cli.faults import Fault
 from paperpath.cli.options import config_option, json_option, load_config, operator_name
 from paperpath.cli.show import count, note, print_json, say, somebody_is_there
 from paperpath.config.places import queue_control
 from paperpath.system import clock
 from paperpath.wire import control
-
-T = TypeVar("T")
 
 _CONTENT_MOST_BYTES = 64 * 1024
 """How much of a message `show --content` prints: enough to tell what it is."""
@@ -42,7 +40,13 @@ MESSAGE_ID = MessageId()
 
 @click.group("queue")
 def command() -> None:
-    """Look into the queue and operate it.  The server must be running."""
+    """Look into the queue and operate it.  The server must be running.
+
+    \b
+    Examples:
+      paperpath queue list
+      paperpath queue why 1nqk2c9xg4e
+    """
 
 
 @command.command("list")
@@ -93,10 +97,10 @@ def show_message(message: int, content: bool, config_file: str | None, as_json: 
     """
     path = _socket(config_file)
     if content:
-        read = _expect(control.Content, ask(path, control.ReadContent(message, _CONTENT_MOST_BYTES)))
+        read = expect(control.Content, ask(path, control.ReadContent(message, _CONTENT_MOST_BYTES)))
         _print_content(read, as_json)
         return
-    view = _expect(control.MessageView, ask(path, control.ShowMessage(message)))
+    view = expect(control.MessageView, ask(path, control.ShowMessage(message)))
     if as_json:
         print_json(views.message_json(view))
     else:
@@ -114,7 +118,7 @@ def why(message: int, config_file: str | None, as_json: bool) -> None:
     Example:
       paperpath queue why 1nqk2c9xg4e
     """
-    waits = _expect(control.Waits, ask(_socket(config_file), control.ExplainWait(message)))
+    waits = expect(control.Waits, ask(_socket(config_file), control.ExplainWait(message)))
     if as_json:
         print_json([views.why_json(one) for one in waits.recipients])
     else:
@@ -132,7 +136,7 @@ def trace(message: int, config_file: str | None, as_json: bool) -> None:
     Example:
       paperpath queue trace 1nqk2c9xg4e
     """
-    view = _expect(control.MessageView, ask(_socket(config_file), control.ShowMessage(message)))
+    view = expect(control.MessageView, ask(_socket(config_file), control.ShowMessage(message)))
     if as_json:
         print_json(views.trace_json(view))
     else:
@@ -149,7 +153,7 @@ def stats(config_file: str | None, as_json: bool) -> None:
     Example:
       paperpath queue stats --json
     """
-    numbers = _expect(control.Numbers, ask(_socket(config_file), control.Statistics()))
+    numbers = expect(control.Numbers, ask(_socket(config_file), control.Statistics()))
     if as_json:
         print_json(views.stats_json(numbers))
     else:
@@ -186,6 +190,8 @@ def remove(messages: tuple[int, ...], everything: bool, yes: bool, config_file: 
     Examples:
       paperpath queue remove 1nqk2c9xg4e
       paperpath queue remove --all --yes
+      paperpath queue list --sender spam@example.net --json |
+        jq -r '.[].id' | xargs paperpath queue remove --yes
     """
     _check_choice(messages, everything)
     if not yes:
@@ -204,16 +210,10 @@ def _socket(config_file: str | None) -> str:
     return queue_control(load_config(config_file))
 
 
-def _expect(kind: type[T], answer: object) -> T:
-    if not isinstance(answer, kind):
-        raise Fault("the queue gave an answer to another question; it may run another version: restart it")
-    return answer
-
-
 def _messages(path: str, request: control.ListMessages) -> Iterator[control.MessageView]:
     """Yield every message, page by page: neither side holds the whole list."""
     while True:
-        page = _expect(control.Page, ask(path, request))
+        page = expect(control.Page, ask(path, request))
         yield from page.messages
         if not page.more or not page.messages:
             return
@@ -268,7 +268,7 @@ def _confirm(question: str, everything: bool) -> None:
 
 def _operate(verb: str, done: str, messages: tuple[int, ...], config_file: str | None, as_json: bool) -> None:
     wanted = tuple(dict.fromkeys(messages))
-    answer = _expect(control.Done, ask(_socket(config_file), control.Operate(verb, wanted, operator_name())))
+    answer = expect(control.Done, ask(_socket(config_file), control.Operate(verb, wanted, operator_name())))
     if as_json:
         print_json({"touched": answer.touched})
     else:

@@ -6,7 +6,7 @@ import click
 
 from paperpath.cli.faults import EXIT_PERMANENT
 from paperpath.cli.options import config_option, json_option, load_config
-from paperpath.cli.show import bad, good, print_json, say, table
+from paperpath.cli.show import bad, count, good, print_json, say, table
 from paperpath.system import clock
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def _print(config: "Config", looked: "list[Looked]") -> None:
         if closed := without_passwords(config):
             say(closed)
         return
-    say(f"\nTLS {config.tls.minimum} and later; {len(config.tls.relay_fingerprints)} client certificates may relay")
+    relaying = count(len(config.tls.relay_fingerprints), "client certificate")
+    say(f"\nTLS {config.tls.minimum} and later; {relaying} may relay")
     for one in looked:
         _print_pair(one)
 

@@ -30,6 +30,12 @@ def account_name(address: bytes) -> tuple[str, str] | None:
     return local.decode("ascii"), domain.decode("ascii")
 
 
+def without_tag(local: bytes) -> tuple[bytes, ...]:
+    """Return the names that a local part of a mailbox may mean, in the order in which they are looked for."""
+    name, plus, _ = local.partition(b"+")
+    return (local, name) if plus else (local,)
+
+
 def mailbox_folder(mail_root: str, address: bytes) -> str | None:
     """Return the account's folder, ``MAIL_ROOT/DOMAIN/LOCAL``; its mailbox is ``Maildir`` in it.
 

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 
 import msgspec
 
-from paperpath.base.address import split
+from paperpath.base.address import domain_of, split
 from paperpath.base.domains import suffixes
 
 _ADDRESSES_REMEMBERED = 10_000
@@ -48,8 +48,13 @@ class Route(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The table that decided, for ``explain``: ``local``, ``mailboxes``, ``virtual KEY``, ``none``."""
 
 
-def _virtual_entry(table: Mapping[bytes, bytes], address: bytes, domain: bytes) -> tuple[bytes, bytes] | None:
-    for key in (address.lower(), *suffixes(domain), b""):
+def virtual_keys(address: bytes) -> tuple[bytes, ...]:
+    """Return what ``RoutingTable.virtual`` is searched for, in this order."""
+    return (address.lower(), *suffixes(domain_of(address)), b"")
+
+
+def _virtual_entry(table: Mapping[bytes, bytes], address: bytes) -> tuple[bytes, bytes] | None:
+    for key in virtual_keys(address):
         value = table.get(key)
         if value is not None:
             return key, value
@@ -105,7 +110,7 @@ def _route(table: RoutingTable, address: bytes) -> Route:
     if domain in table.mailboxes:
         name = f"{local.lower().decode('utf-8', 'backslashreplace')}@{domain.decode('utf-8', 'backslashreplace')}"
         return Route("local", address, name, "mailboxes")
-    entry = _virtual_entry(table.virtual, address, domain)
+    entry = _virtual_entry(table.virtual, address)
     if entry is not None and entry[1]:
         key, account = entry
         rule = f"virtual {key.decode('utf-8', 'backslashreplace')}"

@@ -11,14 +11,14 @@ there but has no Maildir, and a domain whose folder of mailboxes is missing, are
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from paperpath.base.address import split
 from paperpath.base.aliases import has_alias
 from paperpath.base.dotqmail_names import candidates
 from paperpath.config.cdb_file import CdbFile
-from paperpath.config.mailbox_path import mailbox_folder
+from paperpath.config.mailbox_path import mailbox_folder, without_tag
 from paperpath.config.users import ALIAS_USER, Assignment, Assignments, eligible, getpw
 from paperpath.system.users import User, find_user
 from paperpath.wire.accounts import NOBODY, Account
@@ -117,7 +117,7 @@ class Accounts:
         return f"{_TOLD}{self.told}" if self.told else ""
 
     def _mailbox(self, local: bytes, domain: bytes) -> Recipient | None:
-        for name in _without_tag(local):
+        for name in without_tag(local):
             folder = mailbox_folder(self.mail, name + b"@" + domain)
             if folder is not None and self._is_folder(folder):
                 self._check_maildir(folder)
@@ -226,10 +226,3 @@ class Accounts:
             if error.errno in _NOT_THERE:
                 return False
             raise
-
-
-def _without_tag(local: bytes) -> Iterator[bytes]:
-    yield local
-    name, plus, _ = local.partition(b"+")
-    if plus:
-        yield name

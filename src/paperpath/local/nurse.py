@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from paperpath.local.lookup import CannotTell
 from paperpath.system.channel import Channel
-from paperpath.system.spawn import ROOM_FOR_TITLE, Adopted, Process, spawn
+from paperpath.system.spawn import ROOM_FOR_TITLE, Adopted, Process, how_it_ended, spawn
 from paperpath.system.users import User
 from paperpath.telemetry.events import ProcessEnded
 from paperpath.telemetry.log import Log
@@ -113,5 +113,4 @@ class Nurse:
             self._tell("local nursery", process.pid, status)
 
     def _tell(self, role: str, pid: int, status: int) -> None:
-        how = f"exit {status}" if status > 0 else signal.Signals(-status).name
-        self._log.emit(ProcessEnded(role=role, pid=pid, how=how, restart_s=0.0))
+        self._log.emit(ProcessEnded(role=role, pid=pid, how=how_it_ended(status), restart_s=0.0))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from paperpath.local.lookup import CannotTell, Identity
 from paperpath.local.workers import whom
 from paperpath.system.channel import Channel
-from paperpath.system.spawn import Process, spawn
+from paperpath.system.spawn import Process, how_it_ended, spawn
 from paperpath.telemetry.events import ProcessEnded
 from paperpath.telemetry.log import Log
 from paperpath.wire.mailbox import Admit, FromReader, Idle
@@ -126,7 +126,7 @@ class Readers:
         status = reader.process.poll()
         reader.ended.set_result(None)
         if status:
-            how = f"exit {status}" if status > 0 else signal.Signals(-status).name
+            how = how_it_ended(status)
             self._log.emit(ProcessEnded(role=f"mailbox reader {name}", pid=reader.process.pid, how=how, restart_s=0.0))
 
 

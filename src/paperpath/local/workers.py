@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from paperpath.base.limits import WORKERS_MOST
 from paperpath.local.lookup import MAILBOXES, CannotTell, Identity
 from paperpath.local.nurse import Nurse
-from paperpath.system.spawn import Adopted, Process, spawn
+from paperpath.system.spawn import Adopted, Process, how_it_ended, spawn
 from paperpath.system.users import User, find_user
 from paperpath.telemetry.events import ProcessEnded
 from paperpath.telemetry.log import Log
@@ -103,7 +103,7 @@ class Workers:
         status = process.poll()
         ended.set_result(None)
         if status:
-            how = f"exit {status}" if status > 0 else signal.Signals(-status).name
+            how = how_it_ended(status)
             self._log.emit(ProcessEnded(role=f"local worker {name}", pid=process.pid, how=how, restart_s=0.0))
 
 

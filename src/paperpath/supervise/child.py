@@ -10,7 +10,7 @@ from paperpath.base.text import describe
 from paperpath.supervise.plan import Part
 from paperpath.system.channel import Channel
 from paperpath.system.clock import monotonic
-from paperpath.system.spawn import Process, spawn
+from paperpath.system.spawn import Process, how_it_ended, spawn
 from paperpath.telemetry.events import ProcessEnded, ProcessStarted, SettingsRejected
 from paperpath.telemetry.log import Log
 from paperpath.wire.supervision import Configure, Drain, FromChild, Listener, Ready, Rejected
@@ -183,7 +183,7 @@ class Child:
         asyncio.get_running_loop().remove_reader(process.pidfd)
         status = process.poll()
         self._process = None
-        self._ended_how(process.pid, _how(status))
+        self._ended_how(process.pid, how_it_ended(status))
 
     def _ended_how(self, pid: int, how: str) -> None:
         """Leave the conversation of the process that ended, and have it started again unless it was to end."""
@@ -226,12 +226,3 @@ async def _in_time(answer: Awaitable[str | None]) -> str | None:
             return await answer
     except TimeoutError:
         return f"no answer within {_ANSWER_MOST_S:g} s"
-
-
-def _how(status: int | None) -> str:
-    if status is None or status >= 0:
-        return f"exit {status}"
-    try:
-        return signal.Signals(-status).name
-    except ValueError:  # a real-time signal has no name
-        return f"signal {-status}"

@@ -17,6 +17,16 @@ ROOM_FOR_TITLE = " " * 400
 """An argument for a process whose copies are to be told apart: see `forking.set_title`."""
 
 
+def how_it_ended(status: int | None) -> str:
+    """Return in words how a process ended, from its exit status, or a signal's number below zero."""
+    if status is None or status >= 0:
+        return f"exit {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:  # a real-time signal has no name
+        return f"signal {-status}"
+
+
 class Process:
     """A child of ours.  ``pidfd`` becomes readable when it has ended; then ``poll`` reaps it."""
 

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from paperpath.system import spawn as spawning
-from paperpath.system.spawn import spawn
+from paperpath.system.spawn import how_it_ended, spawn
 from paperpath.system.users import User, find_user
 from tests.peers import require_root
 from tests.unit.local.service import require_interpreter_for_others
@@ -73,6 +73,14 @@ def test_signal_ends_it_and_is_told_below_zero() -> None:
     process.send_signal(signal.SIGKILL)
     assert process.wait(_WAIT_S) == -signal.SIGKILL
     process.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(0, "exit 0"), (3, "exit 3"), (-signal.SIGSEGV, "SIGSEGV"), (-signal.SIGRTMIN - 1, "signal 35")],
+)
+def test_an_end_in_words_also_by_a_signal_without_a_name(status: int, words: str) -> None:
+    assert how_it_ended(status) == words
 
 
 def test_user_id_zero_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
