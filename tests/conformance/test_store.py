@@ -292,6 +292,16 @@ def test_a_destination_whose_waiting_went_otherwise_is_not_due(store: Store, act
     assert due(store, NOW + 9) == ["example.net"]
 
 
+def test_who_joins_those_left_behind_is_due_in_time(store: Store) -> None:
+    accept(store, new(1), new(2, birth=NOW + 100))
+    with store.transaction():
+        assert store.remove(1)
+    assert due(store) == []  # so it is known by now that nobody waits there before NOW + 100
+    accept(store, new(3, birth=NOW + 50))
+    assert due(store, NOW + 49) == []
+    assert due(store, NOW + 50) == ["example.net"]
+
+
 # --- settle ------------------------------------------------------------------------------------------------
 
 

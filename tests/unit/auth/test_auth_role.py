@@ -12,6 +12,8 @@ import msgspec
 import pytest
 
 from paperpath.auth import accounts as accounts_module
+from paperpath.auth.known import Known
+from paperpath.auth.verdict import Client
 from paperpath.config.uses import read_uses
 from paperpath.process.passes import is_good_pass
 from paperpath.system.clock import now
@@ -180,6 +182,22 @@ async def test_a_file_of_accounts_that_is_broken_is_our_trouble(tmp_path: Path) 
             assert isinstance(answer, LoginRefused) and answer.temporary
 
 
+async def test_a_file_of_accounts_that_cannot_be_asked_is_our_trouble(tmp_path: Path) -> None:
+    """Tables that are there and are not ours: not the same as none, which an older release left."""
+    digest = hashlib.md5(b"<1@mx>secret").hexdigest()
+    async with scene(tmp_path) as auth:
+        auth.accounts.add("you@example.test", "secret", NOW)
+        with apsw.Connection(str(tmp_path / "accounts/accounts.sqlite")) as db:
+            for table in ("app_password", "scram_salt", "login_key"):
+                db.execute(f"drop table {table}; create table {table} (other)")
+        for answer in (
+            await auth.plain("you@example.test", "secret"),
+            await auth.begin("SCRAM-SHA-256", b"n,,n=you@example.test,r=abc").answer(),
+            await auth.begin("APOP", f"<1@mx>\0you@example.test\0{digest}".encode()).answer(),
+        ):
+            assert isinstance(answer, LoginRefused) and answer.temporary
+
+
 async def test_a_file_of_an_older_release_serves_passwords(tmp_path: Path) -> None:
     async with scene(tmp_path) as auth:
         auth.accounts.add("you@example.test", "secret", NOW)
@@ -196,6 +214,16 @@ async def test_login_asks_twice(auth: Scene) -> None:
     assert await talk.challenge() == b"Username:"
     assert await talk.respond(b"you@example.test") == Challenge(1, b"Password:")
     assert isinstance(await talk.respond(b"secret"), LoggedIn)
+
+
+@pytest.mark.parametrize(("binding", "is_downgrade"), [(b"exporter", True), (b"", False)])
+async def test_a_client_that_was_not_shown_channel_binding_is_told(
+    auth: Scene, binding: bytes, is_downgrade: bool
+) -> None:
+    """RFC 5802 6: "y" is a client that could, and believes that we cannot; where we can, somebody is in between."""
+    first = b"y,,n=you@example.test,r=abc"
+    answer = await auth.begin("SCRAM-SHA-256", first, binding_type="tls-exporter", binding=binding).answer()
+    assert isinstance(answer, LoginRefused if is_downgrade else Challenge)
 
 
 @pytest.mark.parametrize("password", ["secret", "x7gk2-aaaaa"])
@@ -219,9 +247,11 @@ async def test_mechanisms_that_are_not_offered_do_not_exist(tmp_path: Path) -> N
 async def test_other_settings_hold_for_those_who_are_connected(auth: Scene) -> None:
     assert isinstance(await auth.plain("you@example.test", "secret"), LoggedIn)
     await auth.again(default_domain="example.test", senders={"you@example.test": ("@lists.example.test",)})
-    answer = await auth.plain("you", "secret")
-    assert isinstance(answer, LoggedIn)
-    assert answer.addresses == (b"you@example.test", b"@lists.example.test")
+    for name in ("you", "you@example.test", "YOU@Example.Test"):
+        answer = await auth.plain(name, "secret")
+        assert isinstance(answer, LoggedIn)
+        assert answer.addresses == (b"you@example.test", b"@lists.example.test")
+    assert isinstance(await auth.plain("you@other.test", "secret"), LoginRefused)
 
 
 async def test_nobody_waits_for_ever(auth: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,6 +273,22 @@ async def test_one_address_cannot_fill_the_line(auth: Scene, monkeypatch: pytest
     assert isinstance(await other.answer(), LoggedIn)
     answers = [await talk.answer() for talk in talks]
     assert sorted(isinstance(a, LoginRefused) and a.temporary for a in answers) == [False, False, True, True]
+    for _ in range(3):  # one after the other they are as many as they like
+        assert isinstance(await auth.plain("nobody@example.test", "wrong"), LoginRefused)
+        answer = await auth.plain("you@example.test", "wrong")
+        assert isinstance(answer, LoginRefused) and not answer.temporary
+
+
+async def test_nothing_is_kept_of_an_address_whose_logins_are_over(prepared: Path) -> None:
+    backend = accounts_module.AccountsBackend(
+        accounts_module.AccountsFile(str(prepared / "accounts/accounts.sqlite")), "", Known(bytes(32), 60, lambda: 0.0)
+    )
+    for number in range(3):
+        client = Client(service="submission", peer=f"192.0.2.{number}", secure=True)
+        wait = backend.check("you@example.test", b"wrong", client)
+        assert isinstance(wait, partial) and await wait() is None
+    assert not backend._waiting
+    backend.close()
 
 
 async def test_the_same_login_many_times_at_once_is_hashed_once(auth: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

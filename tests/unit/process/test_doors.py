@@ -65,3 +65,16 @@ async def test_a_listener_of_another_name_changes_nothing(tmp_path: Path) -> Non
     doors.close()
     with pytest.raises(ConnectionRefusedError):
         await is_let_in(tmp_path / "door", came)
+
+
+async def test_who_is_served_anew_is_served_so_alone(tmp_path: Path) -> None:
+    came: asyncio.Queue[socket.socket] = asyncio.Queue()
+    doors = Doors()
+    door = listener(tmp_path / "door")
+    again = door.dup()  # a reload sends every process its sockets again
+    doors.serve([("door", door)], {"door": ((os.getuid(),), came.put_nowait)})
+    doors.serve([("door", again)], {"door": ((os.getuid() + 1,), came.put_nowait)})
+    assert not await is_let_in(tmp_path / "door", came)
+    doors.serve([], {})
+    with pytest.raises(ConnectionRefusedError):
+        await is_let_in(tmp_path / "door", came)

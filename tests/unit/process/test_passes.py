@@ -1,5 +1,6 @@
 import pytest
 
+from paperpath.process import passes
 from paperpath.process.passes import PASS_GOOD_FOR_S, is_good_pass, make_pass
 
 KEY, NONCE, NOW = bytes(range(32)), bytes(16), 1_800_000_000.5
@@ -33,7 +34,12 @@ def test_a_pass_from_a_clock_far_ahead_is_not_good() -> None:
     assert not is_good_pass(KEY, "you@example.test", made(), now=NOW - 3600)
 
 
-def test_without_a_key_there_are_no_passes() -> None:
+def test_without_a_key_there_are_no_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         make_pass(b"", "you@example.test", now=NOW, nonce=NONCE)
     assert not is_good_pass(b"", "you@example.test", made(), now=NOW)
+    with monkeypatch.context() as patch:
+        patch.setattr(passes, "PASS_KEY_BYTES", 0)
+        forged = made(key=b"")  # by somebody who knows how, and that there is no key
+        assert is_good_pass(b"", "you@example.test", forged, now=NOW)
+    assert not is_good_pass(b"", "you@example.test", forged, now=NOW)

@@ -6,6 +6,7 @@ import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -186,9 +187,10 @@ def submission(**changes: Any) -> Submit:
         {"content": b"", "size": 0},
         {"content": b"x" * INLINE_CONTENT_BYTES, "size": INLINE_CONTENT_BYTES},
         {"content": b"", "size": LARGE_BYTES, "attached": True},
+        {"recipient_terms": {0: RecipientTerms("NEVER")}},
     ],
 )
-def test_content_that_can_be(changes: dict[str, Any]) -> None:
+def test_submission_that_can_be(changes: dict[str, Any]) -> None:
     check(submission(**changes))
 
 
@@ -238,6 +240,24 @@ async def test_submission_that_breaks_a_bound_ends_the_conversation(door: Door, 
     await door.ended
     bringing.cancel()
     assert not door.inside.admitted
+
+
+async def test_content_of_a_submission_that_breaks_a_bound_is_let_go(door: Door) -> None:
+    def files() -> list[str]:
+        return [link for link in map(_named, os.listdir("/proc/self/fd")) if "(deleted)" in link]
+
+    before = files()
+    bringing = asyncio.create_task(door.bring(content=b"", size=LARGE_BYTES, attached=True, sender=b"x" * 901))
+    await door.ended
+    bringing.cancel()
+    await asyncio.wait({bringing})
+    assert files() == before
+
+
+def _named(descriptor: str) -> str:
+    with suppress(FileNotFoundError):  # that of the folder itself
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    return ""
 
 
 async def test_large_content_of_a_message_that_finds_no_room_is_removed(tmp_path: Path) -> None:

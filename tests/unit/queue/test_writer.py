@@ -166,12 +166,15 @@ async def test_ask_raises_what_went_wrong(scene: Scene) -> None:
 
 
 async def test_asker_that_went_away_is_no_trouble(scene: Scene) -> None:
+    heard: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
     asking = asyncio.create_task(scene.writer.ask(lambda _: None))
     await asyncio.sleep(0)
     asking.cancel()
     scene.accept(1)
     await scene.durable()
     assert scene.answers == {"accept 1": None}
+    assert heard == []
 
 
 async def test_callback_that_fails_silences_no_other(scene: Scene) -> None:
