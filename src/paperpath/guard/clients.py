@@ -94,10 +94,7 @@ class Clients:
     def tell(self, frame: msgspec.Struct) -> None:
         """Tell all."""
         for channel in list(self._clients):
-            if channel.pending_bytes > _PENDING_MOST_BYTES:
-                channel.close("it does not read")
-            else:
-                channel.send(frame)
+            _send(channel, frame)
 
     def close(self) -> None:
         """Talk to nobody any more."""
@@ -108,12 +105,13 @@ class Clients:
         match frame:
             case wire.Observed():
                 for seen in frame.seen:
-                    self._saw(channel, seen)
+                    if not channel.closed:  # it may be hung up on over what follows from the one before
+                        self._saw(channel, seen)
             case wire.Offended():
                 detail = one_line(frame.detail, wire.TEXT_MOST)
                 self._on_bans(self._book.offend(frame.address, frame.offence, detail, int(now())))
             case wire.Ask():
-                channel.send(self._judged(frame))
+                _send(channel, self._judged(frame))
                 self._on_taken()
             case Hello(version=version) if version != VERSION:
                 raise ValueError("it runs another version")
@@ -176,7 +174,7 @@ class Clients:
         for counter in (held, self._held):
             if not counter[network]:
                 del counter[network]
-        for other, client in self._clients.items():
+        for other, client in list(self._clients.items()):
             if other is not channel:
                 self._tell_held(other, client, network)
 
@@ -191,12 +189,19 @@ class Clients:
             client.told[network] = sessions
             if not sessions:
                 del client.told[network]
-            channel.send(wire.HeldElsewhere(network, sessions))
+            _send(channel, wire.HeldElsewhere(network, sessions))
 
     def _left(self, channel: Channel) -> None:
         for network, count in list(self._clients[channel].held.items()):
             self._hold(channel, network, -count)
         del self._clients[channel]
+
+
+def _send(channel: Channel, frame: msgspec.Struct) -> None:
+    if channel.pending_bytes > _PENDING_MOST_BYTES:
+        channel.close("it does not read")
+    else:
+        channel.send(frame)
 
 
 @lru_cache(maxsize=_COUNTERS_MOST)

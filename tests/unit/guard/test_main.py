@@ -371,3 +371,30 @@ async def test_who_does_not_read_what_it_is_told_is_hung_up_on(scene: Scene, mon
         scene.role._clients.tell(wire.Known(tuple(f"192.0.2.{n}" for n in range(200))))
         await asyncio.sleep(0)
     sock.close()
+
+
+async def test_who_does_not_read_of_others_sessions_is_hung_up_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paperpath.guard.clients._PENDING_MOST_BYTES", 1000)
+    silent = await connect(str(scene.folder / "guard"))
+    busy = Channel(await connect(str(scene.folder / "guard")), wire.FromGuard, lambda *_: None, lambda _: None)
+    await until(lambda: len(scene.role._clients._clients) == 2)
+    while len(scene.role._clients._clients) == 2:
+        for held in (8, 0):
+            busy.send(wire.Observed((wire.Seen(NEAR.near, 0, 0, 0, held, 0),)))
+        await asyncio.sleep(0)
+    assert not busy.closed
+    busy.close()
+    silent.close()
+
+
+async def test_who_is_hung_up_on_over_what_it_tells_is_no_defect(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paperpath.guard.clients._PENDING_MOST_BYTES", 1000)
+    defects: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
+    ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    client = Channel(await connect(str(scene.folder / "guard")), wire.FromGuard, lambda *_: None, ended.set_result)
+    client.send(wire.Observed(tuple(wire.Seen(f"192.0.2.{n}", 0, 1, 0, 1, 0) for n in range(200))))
+    assert await ended == "ended by the other side"
+    assert not defects
