@@ -4,9 +4,8 @@ The commit is made in the loop's own thread.  While it waits for the disk, what 
 the next one, so a slow disk makes larger groups and not more of them.  A thread for it was measured and given up: it
 took turns with the loop at every statement, and cost a tenth of what the machine could accept.
 
-Within a transaction all acceptances come first, then
-what settles recipients, then everything else: so a forward that shares content is there before its origin goes, and
-a claim sees the room that was just made.
+Within a transaction all acceptances come first, then what settles recipients, then everything else: so a forward that
+shares content is there before its origin goes, and a claim sees the room that was just made.
 
 When a transaction fails for a reason of its own (a defect, an odd request), each of its works is done again alone, so
 that one cannot spoil another.  When the store is full, what brings mail fails with StoreFull, and what settles it is
@@ -53,7 +52,8 @@ class Writer:
         self._store = store
         self._on_broken = on_broken
         self._gathered: list[_Work[Any]] = []
-        self._is_broken = False
+        self._is_over = False
+        """Whether the store is broken or closed: what is asked of it now stays unanswered."""
         self._rest = self._loop.call_later(_REST_AFTER_S, self._rest_now)
 
     def stop(self) -> None:
@@ -61,7 +61,8 @@ class Writer:
         while self._gathered:
             self._commit_gathered()
         self._rest.cancel()
-        if not self._is_broken:
+        if not self._is_over:
+            self._is_over = True
             self._store.close()
 
     def accept(self, message: NewMessage, done: Done[None]) -> None:
@@ -112,12 +113,12 @@ class Writer:
         works, self._gathered = self._gathered[:_WORKS_MOST], self._gathered[_WORKS_MOST:]
         if self._gathered:
             self._loop.call_soon(self._commit_gathered)
-        if self._is_broken:
+        if self._is_over:
             return
         try:
             self._commit(works)
         except Exception as error:  # StoreBroken, or a defect of the store: nothing can be acknowledged any more
-            self._is_broken = True
+            self._is_over = True
             self._on_broken(str(error) or repr(error))
             return
         self._answer(works)
@@ -125,13 +126,13 @@ class Writer:
         self._rest = self._loop.call_later(_REST_AFTER_S, self._rest_now)
 
     def _rest_now(self) -> None:
-        if self._gathered or self._is_broken:
+        if self._gathered or self._is_over:
             return
         try:
             if self._store.rest():
                 self._rest = self._loop.call_later(_REST_AFTER_S, self._rest_now)
         except StoreBroken as error:
-            self._is_broken = True
+            self._is_over = True
             self._on_broken(str(error))
 
     def _commit(self, works: Sequence[_Work[Any]]) -> None:

@@ -269,6 +269,17 @@ async def test_stopping_delivers_the_last_answers() -> None:
     assert not scene.broken.done()
 
 
+async def test_what_comes_after_the_end_is_not_answered_and_is_no_broken_store() -> None:
+    scene = Scene()
+    scene.writer.stop()
+    scene.accept(1)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not scene.store.transactions
+    assert not scene.answers
+    assert not scene.broken.done()
+
+
 async def test_store_rests_when_nothing_is_asked_as_often_as_it_wants(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "_REST_AFTER_S", 0.0)
     scene = Scene()
