@@ -1,7 +1,9 @@
 """`paperpath queue`: an operator looks at the queue and changes it."""
 
+import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from paperpath.base.ids import show_id
 from paperpath.base.text import one_line
@@ -22,6 +24,8 @@ _CONTENT_MOST_BYTES = 16 * 1024 * 1024
 _FRAME_MOST_BYTES = 1024 * 1024
 
 Answer = control.FromQueue
+Change = Callable[[Store, Sequence[int]], list[int]]
+"""Does something to messages; returns those that it was done to."""
 Verb = Callable[[Store, int, int, str], bool]
 
 _VERBS: dict[str, Verb] = {
@@ -38,12 +42,18 @@ class Operators:
     def __init__(self, deliveries: Deliveries, writer: Writer, journal: Journal) -> None:
         self._deliveries, self._writer, self._journal = deliveries, writer, journal
         self._channels: set[Channel] = set()
+        self._under_way: set[asyncio.Task[None]] = set()
 
     def connected(self, sock: socket.socket) -> None:
         """An operator came."""
 
         def frame(request: control.FromOperator, _descriptor: int | None) -> None:
-            self._asked(request, channel)
+            if not isinstance(request, Hello):
+                task = asyncio.create_task(self._asked(request, channel))
+                self._under_way.add(task)
+                task.add_done_callback(self._under_way.discard)
+            elif request.version != VERSION:
+                channel.send(control.Trouble("the server runs another version of Paperpath: restart it"))
 
         def closed(_reason: str) -> None:
             self._channels.discard(channel)
@@ -56,81 +66,70 @@ class Operators:
         for channel in list(self._channels):
             channel.close()
 
-    def _asked(self, request: control.FromOperator, channel: Channel) -> None:
-        def done(answer: Answer | Exception) -> None:
-            if isinstance(answer, Exception):
-                self._journal.broken("answering an operator", answer)
-                answer = control.Trouble(one_line(str(answer)))
-            channel.send(answer)
+    async def _asked(self, request: control.Request, channel: Channel) -> None:
+        try:
+            answer = await self._answer(request)
+        except Exception as error:
+            self._journal.broken("answering an operator", error)
+            answer = control.Trouble(one_line(str(error)))
+        channel.send(answer)
 
+    async def _answer(self, request: control.Request) -> Answer:
         match request:
-            case Hello(version=version) if version != VERSION:
-                channel.send(control.Trouble("the server runs another version of Paperpath: restart it"))
-            case Hello():
-                pass
             case control.ListMessages():
-                self._writer.call(lambda store: _page(store, request), done)
+                return await self._writer.ask(lambda store: _page(store, request))
             case control.ShowMessage():
-                self._writer.call(lambda store: _show(store, request.message), done)
+                return await self._writer.ask(lambda store: _show(store, request.message))
             case control.ReadContent():
-                self._writer.call(lambda store: _content(store, request), done)
+                return await self._writer.ask(lambda store: _content(store, request))
             case control.ExplainWait():
-                self._writer.call(
-                    lambda store: _show(store, request.message),
-                    lambda answer: done(self._explain(answer)),
-                )
+                return self._explain(await self._writer.ask(lambda store: _show(store, request.message)))
             case control.Statistics():
-                self._writer.call(_numbers, done)
+                return await self._writer.ask(_numbers)
             case control.Operate():
-                self._operate(request, done)
+                return await self._operate(request)
 
-    def _operate(self, request: control.Operate, done: Callable[[Answer | Exception], None]) -> None:
+    async def _operate(self, request: control.Operate) -> Answer:
         verb = _VERBS.get(request.verb)
         if verb is None:
-            done(control.Trouble(f"unknown operation {one_line(request.verb, 40)}"))
-            return
+            return control.Trouble(f"unknown operation {one_line(request.verb, 40)}")
         who = one_line(request.operator, 80)
-        touched = 0
 
-        def step(store: Store, messages: tuple[int, ...]) -> list[int]:
+        def change(store: Store, messages: Sequence[int]) -> list[int]:
             return [message for message in messages if verb(store, message, int(now()), who)]
 
-        def stepped(changed: list[int] | Exception, rest: Callable[[], None]) -> None:
-            nonlocal touched
-            if isinstance(changed, Exception):
-                done(changed)
-                return
-            touched += len(changed)
-            for message in changed:
-                self._journal.log.emit(QueueOperated(verb=request.verb, message=show_id(message), operator=who))
-            rest()
-
-        def finish() -> None:
-            if request.verb == "retry":
-                self._deliveries.window.forget_down()
-            self._deliveries.schedule.look()
-            done(control.Done(touched))
-
-        def all_after(after: int) -> None:
-            def page(store: Store) -> tuple[list[int], list[int]]:
-                messages = store.messages_after(after, _STEP)
-                return messages, step(store, tuple(messages))
-
-            def paged(answer: tuple[list[int], list[int]] | Exception) -> None:
-                if isinstance(answer, Exception):
-                    done(answer)
-                    return
-                messages, changed = answer
-                stepped(changed, finish if len(messages) < _STEP else lambda: all_after(messages[-1]))
-
-            self._writer.call(page, paged)
-
         if request.messages:
-            self._writer.call(lambda store: step(store, request.messages), lambda changed: stepped(changed, finish))
+            changed = await self._writer.ask(lambda store: change(store, request.messages))
+            touched = self._log(changed, request.verb, who)
         else:
-            all_after(0)
+            touched = await self._operate_on_all(change, request.verb, who)
+        if request.verb == "retry":
+            self._deliveries.window.forget_down()
+        self._deliveries.schedule.look()
+        return control.Done(touched)
 
-    def _explain(self, answer: Answer | Exception) -> Answer | Exception:
+    async def _operate_on_all(self, change: Change, verb: str, who: str) -> int:
+        """Change every message of the queue, some in each transaction; return how many were touched."""
+
+        def change_after(store: Store, after: int) -> tuple[list[int], list[int]]:
+            messages = store.messages_after(after, _STEP)
+            return messages, change(store, messages)
+
+        touched = after = 0
+        while True:
+            messages, changed = await self._writer.ask(partial(change_after, after=after))
+            touched += self._log(changed, verb, who)
+            if len(messages) < _STEP:
+                return touched
+            after = messages[-1]
+
+    def _log(self, changed: Sequence[int], verb: str, who: str) -> int:
+        """Write a line for each message that was changed; return how many there are."""
+        for message in changed:
+            self._journal.log.emit(QueueOperated(verb=verb, message=show_id(message), operator=who))
+        return len(changed)
+
+    def _explain(self, answer: Answer) -> Answer:
         if not isinstance(answer, control.MessageView):
             return answer
         return control.Waits(tuple(self._why(answer, recipient) for recipient in answer.recipients))

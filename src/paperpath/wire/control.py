@@ -153,5 +153,6 @@ class Trouble(msgspec.Struct, frozen=True, array_like=True, tag="trouble", gc=Fa
     reason: str
 
 
-FromOperator = Hello | ListMessages | ShowMessage | ReadContent | ExplainWait | Operate | Statistics
+Request = ListMessages | ShowMessage | ReadContent | ExplainWait | Operate | Statistics
+FromOperator = Hello | Request
 FromQueue = Page | MessageView | Content | Waits | Done | Numbers | NoSuchMessage | Trouble
