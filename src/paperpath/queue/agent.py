@@ -30,6 +30,8 @@ class Running(msgspec.Struct, frozen=True):
 
 OnReport = Callable[[Running, Sequence[Result]], None]
 OnLost = Callable[["Agent", Sequence[Running]], None]
+OnWorkLost = Callable[[str, Sequence[Running]], None]
+"""The same, for those who know agents by their names."""
 
 
 class Agent:

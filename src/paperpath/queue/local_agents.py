@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from paperpath.base.limits import WORKERS_MOST
 from paperpath.process.directory import Answer, Directory
 from paperpath.process.link import Link
-from paperpath.queue.agent import Agent, OnReport, Running
+from paperpath.queue.agent import Agent, OnReport, OnWorkLost, Running
 from paperpath.queue.contents import Contents
 from paperpath.queue.jobs import Work
 from paperpath.system.clock import monotonic
@@ -23,7 +23,6 @@ _IDLE_S = 60.0
 
 _START_WITHIN_S = 30.0
 
-LoseAll = Callable[[str, Sequence[Running]], None]
 WithoutWorker = Callable[[Work, Answer], None]
 """Called for work that reached no worker, with why: ``Found`` where there is nothing to do."""
 
@@ -35,7 +34,7 @@ class LocalAgents:
     """
 
     def __init__(
-        self, run: str, contents: Contents, on_report: OnReport, on_lost: LoseAll, without_worker: WithoutWorker
+        self, run: str, contents: Contents, on_report: OnReport, on_lost: OnWorkLost, without_worker: WithoutWorker
     ) -> None:
         self._directory = Directory(f"{run}/local.lookup", "queue")
         self._link = Link(f"{run}/local.workers", "queue", FromLocal, self._answered, on_down=self._give_up_starting)

@@ -15,7 +15,6 @@ from paperpath.queue.writer import Writer
 from paperpath.store.contract import Interrupted, Store, StoreBroken, StoreFull, StoreUnusable, Totals
 from paperpath.store.sqlite import SqliteStore
 from paperpath.system.clock import now
-from paperpath.telemetry.event import Event
 from paperpath.telemetry.events import QueueOpened, StorageBroken, StorageUnusable
 from paperpath.telemetry.log import Log
 
@@ -88,10 +87,7 @@ class QueueRole:
 
     def _broken(self, error: str) -> NoReturn:
         """The store failed: end at once, acknowledging nothing; the next opening recovers from what is on the disk."""
-        self._end(StorageBroken(error=error))
-
-    def _end(self, last: Event) -> NoReturn:
-        self._journal.log.emit(last)
+        self._journal.log.emit(StorageBroken(error=error))
         self._journal.log.flush()
         os._exit(_EXIT_STORAGE)
 

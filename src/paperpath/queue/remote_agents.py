@@ -5,11 +5,9 @@ import zlib
 from collections.abc import Callable, Sequence
 
 from paperpath.config.routing import RoutingTable, next_hop
-from paperpath.queue.agent import Agent, OnReport, Running
+from paperpath.queue.agent import Agent, OnReport, OnWorkLost, Running
 from paperpath.queue.contents import Contents
 from paperpath.queue.jobs import Work
-
-LoseAll = Callable[[str, Sequence[Running]], None]
 
 
 class RemoteAgents:
@@ -19,7 +17,7 @@ class RemoteAgents:
     """
 
     def __init__(
-        self, contents: Contents, on_report: OnReport, on_lost: LoseAll, on_change: Callable[[bool], None]
+        self, contents: Contents, on_report: OnReport, on_lost: OnWorkLost, on_change: Callable[[bool], None]
     ) -> None:
         self._contents = contents
         self._on_report, self._on_lost, self._on_change = on_report, on_lost, on_change

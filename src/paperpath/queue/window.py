@@ -10,6 +10,15 @@ from collections.abc import Callable
 
 import msgspec
 
+_LINE_MOST = 1000
+_DOWN_FIRST_S = 60
+_DOWN_MOST_S = 960
+"""A dead host is knocked at every 16 minutes at the most: about what qmail's tcpto table makes of it, in the middle."""
+_MOMENTS_MOST = 100
+"""Of one destination; beyond that the latest may be decided late."""
+_DOWN_REMEMBERED = 10_000
+"""Destinations remembered as down; the oldest is forgotten first, which costs one attempt."""
+
 Key = tuple[str, str]
 """Channel and destination."""
 
@@ -169,13 +178,3 @@ class Window:
     def next_up(self, now: int) -> int | None:
         """Return when the first destination that is left alone may be tried again."""
         return min((until for until, _ in self._down.values() if until > now), default=None)
-
-
-_LINE_MOST = 1000
-_DOWN_FIRST_S = 60
-_DOWN_MOST_S = 960
-"""A dead host is knocked at every 16 minutes at the most: about what qmail's tcpto table makes of it, in the middle."""
-_MOMENTS_MOST = 100
-"""Of one destination; beyond that the latest may be decided late."""
-_DOWN_REMEMBERED = 10_000
-"""Destinations remembered as down; the oldest is forgotten first, which costs one attempt."""
