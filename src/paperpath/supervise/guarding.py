@@ -6,7 +6,7 @@ from paperpath.config.endpoints import Tcp, parse_listen
 from paperpath.config.places import GUARD_CONTROL, GUARD_DOOR, guard_folder
 from paperpath.config.schema import Config
 from paperpath.process.settings import GuardSettings, SessionLimits
-from paperpath.system.users import own_uid
+from paperpath.supervise.common import common, operator_users
 
 GUARD_DOORS = {"guard": GUARD_DOOR, "bans": GUARD_CONTROL}
 """Its doors, and the sockets behind them."""
@@ -39,9 +39,7 @@ def guard_settings(config: Config, uid: Callable[[str], int]) -> GuardSettings:
     """Return what `guard` is told; ``uid`` names the user of a role."""
     limits, bans = config.limits, config.bans
     return GuardSettings(
-        hostname=config.hostname,
-        run=config.paths.run,
-        log_as_json=config.log.format == "json",
+        **common(config),
         folder=guard_folder(config),
         writable=(guard_folder(config),),
         rates={
@@ -57,5 +55,5 @@ def guard_settings(config: Config, uid: Callable[[str], int]) -> GuardSettings:
         most_s=bans.most,
         trusted=(*config.relay.networks, *bans.trusted),
         client_users=tuple({uid(role) for role in ("receive", "pop3")}),
-        operator_users=tuple({0, own_uid(), uid("admin")}),
+        operator_users=tuple(operator_users(uid)),
     )

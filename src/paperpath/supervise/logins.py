@@ -15,6 +15,7 @@ from paperpath.config.logins import (
 from paperpath.config.places import accounts_file, logins_folder, uses_file
 from paperpath.config.schema import Config
 from paperpath.process.settings import AuthSettings, Common, OutsideSettings, TokensSettings
+from paperpath.supervise.common import common
 
 AUTH: Final = "auth"
 OUTSIDE: Final = "auth.outside"
@@ -58,9 +59,7 @@ def settings(config: Config, uid: Uid, pass_key: bytes) -> Iterator[tuple[str, C
 def _auth(config: Config, uid: Uid, pass_key: bytes) -> AuthSettings:
     auth, accounts = config.auth, accounts_file(config)
     return AuthSettings(
-        hostname=config.hostname,
-        run=config.paths.run,
-        log_as_json=config.log.format == "json",
+        **common(config),
         writable=(logins_folder(config),),
         readable=(accounts.rpartition("/")[0],),
         accounts_file=accounts,
@@ -82,9 +81,7 @@ def _auth(config: Config, uid: Uid, pass_key: bytes) -> AuthSettings:
 
 def _outside(config: Config, uid: Uid) -> OutsideSettings:
     return OutsideSettings(
-        hostname=config.hostname,
-        run=config.paths.run,
-        log_as_json=config.log.format == "json",
+        **common(config),
         pam_service=config.auth.pam_service,
         checkpassword=config.auth.checkpassword,
         timeout_s=config.auth.timeout,
@@ -95,9 +92,7 @@ def _outside(config: Config, uid: Uid) -> OutsideSettings:
 def _tokens(config: Config, uid: Uid) -> TokensSettings:
     oauth = config.oauth
     return TokensSettings(
-        hostname=config.hostname,
-        run=config.paths.run,
-        log_as_json=config.log.format == "json",
+        **common(config),
         readable=(oauth.ca_file,) if oauth.ca_file else (),
         introspection=oauth.introspection,
         client_id=oauth.client_id,

@@ -5,6 +5,7 @@ from typing import Final
 
 from paperpath.config.schema import Config, Listen
 from paperpath.process.settings import Pop3Settings
+from paperpath.supervise.common import common
 from paperpath.supervise.logins import mechanisms
 from paperpath.wire.logins import OPENING
 from paperpath.wire.tls import TlsSettings
@@ -26,9 +27,7 @@ def needs_pop3(config: Config) -> bool:
 def pop3_settings(config: Config, tls: TlsSettings | None, guard: str, proxied: frozenset[str]) -> Pop3Settings:
     """Return what the process is told; ``proxied``: the names of its sockets behind load balancers."""
     return Pop3Settings(
-        hostname=config.hostname,
-        run=config.paths.run,
-        log_as_json=config.log.format == "json",
+        **common(config),
         tls=tls,
         mechanisms=mechanisms(config),
         plain_in_clear=config.auth.plain_in_clear,

@@ -40,12 +40,9 @@ _CERTIFICATES_WATCH_S = 10.0
 """How often certificates are looked at.  What changed counts when it was the same twice: whoever renews them writes
 several files, and two that do not belong together are none."""
 _STOP_ORDER = (
-    ("receive pop3", 1 / 3),
-    ("queue", 9 / 10),
-    ("remote", 1),
-    ("local", 1),
-    *((role, 1) for role in LOGIN_ROLES),
-    ("guard", 1),
+    (("receive", "pop3"), 1 / 3),
+    (("queue",), 9 / 10),
+    *(((role,), 1) for role in ("remote", "local", *LOGIN_ROLES, "guard")),
 )
 """Who drains first, and which part of the grace is over when it must have ended: nothing new comes in, then nothing
 goes out to agents, then they have nothing to do.  A client that is silent takes no time from the deliveries."""
@@ -289,9 +286,9 @@ class Supervisor:
         began, grace = monotonic(), float(self._plan.grace_s)
         notify("STOPPING=1")
         self._log.emit(events.ServiceStopping(signal=order))
-        for role, share in _STOP_ORDER:
+        for roles, share in _STOP_ORDER:
             left = max(0.0, grace * share - (monotonic() - began))
-            await asyncio.gather(*(child.stop(left) for child in self._children if child.part.role in role.split()))
+            await asyncio.gather(*(child.stop(left) for child in self._children if child.part.role in roles))
         self._troubles.clear()
         self._log.emit(events.ServiceStopped(duration_s=monotonic() - began))
         self._log.flush()

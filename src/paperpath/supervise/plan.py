@@ -1,6 +1,7 @@
 """What is to run, as far as the configuration says: which processes, as whom, with which settings and sockets."""
 
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -34,6 +35,7 @@ from paperpath.process.settings import (
     RemoteSettings,
 )
 from paperpath.supervise import logins
+from paperpath.supervise.common import common, operator_users
 from paperpath.supervise.guarding import GUARD_DOORS, guard_settings, is_guarded, session_limits
 from paperpath.supervise.mailboxes import MAILBOXES, is_pop3, needs_pop3, opener_users, pop3_settings
 from paperpath.system.chance import random_bytes
@@ -128,38 +130,14 @@ def make_plan(config: Config, processors: int) -> Plan:
     users = _Users(separate=own_uid() == 0 and config.privileges == "separate", helper=config.auth.helper_user)
     smtp = tuple(_door(listen) for listen in config.listen if not is_pop3(listen))
     pop3 = tuple(_door(listen) for listen in config.listen if is_pop3(listen))
-    inner = _inner_doors(config)
-    receivers = config.receive.processes or max(1, processors // 2)
-    tls = _tls(config)
-    parts = [
-        Part("queue", "queue", users.name("queue"), _pack(_queue(config, users)), ("intake", "remote", "control")),
-        Part("local", "local", None, _pack(_local(config, users)), _local_doors(config)),
-    ]
-    parts += _login_parts(config, users)
-    remote = _pack(_remote(config))
-    parts += [
-        Part(_numbered("remote", number, config.remote.processes), "remote", users.name("remote"), remote, ())
-        for number in range(config.remote.processes)
-    ]
-    if is_guarded(config):
-        guard = guard_settings(config, users.uid)
-        parts.append(Part("guard", "guard", users.name("guard"), _pack(guard), tuple(GUARD_DOORS)))
-    if pop3:
-        fetching = _pack(pop3_settings(config, tls, _guard_door(config), _proxied(config, pop3=True)))
-        parts.append(Part("pop3", "pop3", users.name("pop3"), fetching, tuple(door.name for door in pop3)))
-    names = (*(door.name for door in smtp), _INJECT)
-    for number in range(receivers):
-        receive = _pack(_receive(config, users, tls, receivers, takes_drops=number == 0))
-        name = _numbered("receive", number, receivers)
-        parts.append(Part(name, "receive", users.name("receive"), receive, names))
     privileges = "separate users" if users.separate else f"all as {user_name(own_uid())}"
     state = (queue_folder(config), spool_folder(config), mail_root(config), guard_folder(config))
     return Plan(
-        parts=tuple(parts),
-        doors=(*inner, Door(_INJECT, Unix(inject_socket(config))), *smtp, *pop3),
+        parts=tuple(_parts(config, users, smtp, pop3, processors)),
+        doors=(*_inner_doors(config), Door(_INJECT, Unix(inject_socket(config))), *smtp, *pop3),
         privileges=privileges,
         grace_s=config.stop.grace,
-        log_as_json=config.log.format == "json",
+        log_as_json=common(config)["log_as_json"],
         run=config.paths.run,
         folders=(config.paths.run, *(() if users.separate else state)),
         drop=drop_folder(config),
@@ -170,13 +148,39 @@ def make_plan(config: Config, processors: int) -> Plan:
     )
 
 
-def _login_parts(config: Config, users: _Users) -> list[Part]:
-    """Return `auth` and its helpers.  Raises PlanError."""
+def _parts(
+    config: Config, users: _Users, smtp: tuple[Door, ...], pop3: tuple[Door, ...], processors: int
+) -> Iterator[Part]:
+    """Yield the processes in the order to start them.  Raises PlanError."""
+
+    def part(role: str, settings: Common, doors: Iterable[str], number: int = 0, count: int = 1) -> Part:
+        name = role.replace(".", "-") + (f"-{number + 1}" if count > 1 else "")
+        return Part(name, role, users.name(role), msgspec.msgpack.encode(settings), tuple(doors))
+
+    tls = _tls(config)
+    yield part("queue", _queue(config, users), ("intake", "remote", "control"))
+    yield part("local", _local(config, users), _local_doors(config))
+    for role, settings in _logins(config, users):
+        yield part(role, settings, (role,))
+    for number in range(config.remote.processes):
+        yield part("remote", _remote(config), (), number, config.remote.processes)
+    if is_guarded(config):
+        yield part("guard", guard_settings(config, users.uid), GUARD_DOORS)
+    if pop3:
+        fetching = pop3_settings(config, tls, _guard_door(config), _proxied(config, pop3=True))
+        yield part("pop3", fetching, (door.name for door in pop3))
+    receivers = config.receive.processes or max(1, processors // 2)
+    for number in range(receivers):
+        receive = _receive(config, users, tls, receivers, takes_drops=number == 0)
+        yield part("receive", receive, (*(door.name for door in smtp), _INJECT), number, receivers)
+
+
+def _logins(config: Config, users: _Users) -> list[tuple[str, Common]]:
+    """Return `auth` and its helpers, with their settings.  Raises PlanError."""
     try:
-        wanted = list(logins.settings(config, users.uid, _pass_key()))
+        return list(logins.settings(config, users.uid, _pass_key()))
     except ValueError as error:
         raise PlanError(str(error)) from None
-    return [Part(role.replace(".", "-"), role, users.name(role), _pack(settings), (role,)) for role, settings in wanted]
 
 
 def _door_name(listen: Listen) -> str:
@@ -217,14 +221,6 @@ def _guard_door(config: Config) -> str:
     return os.path.join(config.paths.run, GUARD_DOOR) if is_guarded(config) else ""
 
 
-def _numbered(role: str, number: int, count: int) -> str:
-    return f"{role}-{number + 1}" if count > 1 else role
-
-
-def _pack(settings: Common) -> bytes:
-    return msgspec.msgpack.encode(settings)
-
-
 def _tls(config: Config) -> TlsSettings | None:
     """Return what processes that speak TLS with clients are told, tried out.  Raises PlanError."""
     try:
@@ -242,9 +238,7 @@ def _receive(
     config: Config, users: _Users, tls: TlsSettings | None, processes: int, *, takes_drops: bool
 ) -> ReceiveSettings:
     return ReceiveSettings(
-        hostname=config.hostname,
-        run=config.paths.run,
-        log_as_json=config.log.format == "json",
+        **common(config),
         routing=routing_table(config),
         relay_networks=config.relay.networks,
         message_size_bytes=config.receive.message_size,
@@ -274,7 +268,7 @@ def _receive(
 
 def _trusted(config: Config, users: _Users) -> frozenset[int]:
     """Return who may send for others.  Raises PlanError."""
-    trusted = {0, own_uid(), users.uid("admin")}
+    trusted = set(operator_users(users.uid))
     for name in config.inject.trusted_users:
         user = find_user(name)
         if user is None:
@@ -288,9 +282,7 @@ def _trusted(config: Config, users: _Users) -> frozenset[int]:
 
 def _queue(config: Config, users: _Users) -> QueueSettings:
     return QueueSettings(
-        hostname=config.hostname,
-        run=config.paths.run,
-        log_as_json=config.log.format == "json",
+        **common(config),
         routing=routing_table(config),
         folder=queue_folder(config),
         writable=(queue_folder(config),),
@@ -305,15 +297,13 @@ def _queue(config: Config, users: _Users) -> QueueSettings:
         double_bounce_to=config.bounce.double_to,
         intake_users=(users.uid("receive"),),
         remote_users=(users.uid("remote"),),
-        operator_users=tuple({0, own_uid(), users.uid("admin")}),
+        operator_users=tuple(operator_users(users.uid)),
     )
 
 
 def _local(config: Config, users: _Users) -> LocalSettings:
     return LocalSettings(
-        hostname=config.hostname,
-        run=config.paths.run,
-        log_as_json=config.log.format == "json",
+        **common(config),
         mail=mail_root(config),
         mail_user=users.mail,
         change_user=users.separate,
@@ -360,9 +350,7 @@ def _authorities(file: str) -> str:
 
 def _remote(config: Config) -> RemoteSettings:
     return RemoteSettings(
-        hostname=config.hostname,
-        run=config.paths.run,
-        log_as_json=config.log.format == "json",
+        **common(config),
         helo=config.remote.helo or config.hostname,
         connect_timeout_s=config.remote.connect_timeout,
         timeout_s=config.remote.timeout,

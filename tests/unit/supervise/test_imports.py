@@ -12,7 +12,7 @@ LOADED = {
         "schema_fronts", "schema_pop3", "schema_sessions", "schema_tls", "section",
     },
     "process": {"child", "passes", "settings", "troubles"},
-    "supervise": {"child", "guarding", "logins", "mailboxes", "main", "plan"},
+    "supervise": {"child", "common", "guarding", "logins", "mailboxes", "main", "plan"},
     "system": {
         "chance", "channel", "clock", "confine", "dropped", "files", "kernel", "listeners", "notify", "output",
         "privileges", "removal", "spawn", "users",
