@@ -8,6 +8,7 @@ import apsw
 from paperpath.auth.accounts import AccountsBackend, AccountsFile
 from paperpath.auth.tokens_client import Tokens
 from paperpath.auth.verdict import Backend, Client, Conversation, Identity, Later, Unknown, Verdict
+from paperpath.config.credentials import Name
 from paperpath.protocol.sasl_scram import ScramKeys, made_up_keys
 
 _NO_FILE = Unknown("the file of accounts cannot be read")
@@ -67,7 +68,7 @@ class Judge:
         return self._scram_elsewhere(client)
 
     def _own_keys(self, name: str) -> ScramKeys | Unknown | None:
-        account = None if self._accounts is None else self._accounts.account(name)
+        account = self._account(name)
         try:
             return None if account is None else self._file.scram_keys(account)
         except (apsw.Error, OSError):
@@ -75,7 +76,7 @@ class Judge:
 
     def clear_passwords(self, name: str) -> tuple[tuple[str, bytes], ...] | Unknown:
         """Return a user's passwords in clear, as far as they are kept."""
-        account = None if self._accounts is None else self._accounts.account(name)
+        account = self._account(name)
         try:
             return () if account is None else self._file.clear_passwords(account)
         except (apsw.Error, OSError):
@@ -83,12 +84,15 @@ class Judge:
 
     def identity(self, name: str, label: str) -> Identity | None:
         """Return whom a name means that was proven with an account's keys."""
-        account = None if self._accounts is None else self._accounts.account(name)
+        account = self._account(name)
         return None if account is None else Identity("@".join(account), label)
 
     def vouched(self, name: str) -> Identity:
         """Return whom a name means that somebody else has judged, who may have accounts that are not known here."""
         return self.identity(name, "") or Identity(name.lower())
+
+    def _account(self, name: str) -> Name | None:
+        return None if self._accounts is None else self._accounts.account(name)
 
 
 async def _waited_for(said: Verdict | Later[Verdict]) -> Verdict:

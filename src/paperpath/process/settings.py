@@ -162,7 +162,7 @@ class LocalSettings(Common, frozen=True, kw_only=True):
     mailbox_domains: frozenset[bytes]
     qmail_home: str = ""
     """Where ``users/cdb`` lies; empty: this is no qmail host."""
-    instructions: "Instructions"
+    instructions: Instructions
     lookup_users: tuple[int, ...]
     worker_users: tuple[int, ...]
     opener_users: tuple[int, ...] = ()

@@ -12,7 +12,9 @@ from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
 from paperpath.base.text import one_line, show
 from paperpath.protocol.netstring import NetstringError, Reader, netstring
 from paperpath.protocol.smtp_client_events import (
+    CONNECTION_LOST,
     LIMITS,
+    PROTOCOL_ERROR,
     Capabilities,
     Event,
     Finished,
@@ -26,8 +28,6 @@ ANSWER_MOST_BYTES = 10_000
 """Longest answer that is read; qmail's own have less than a hundred."""
 
 _TEXT_MOST = 450
-_CONNECTION_LOST = "4.2"  # RFC 3463 3.5: bad connection
-_PROTOCOL_ERROR = "5.0"  # RFC 3463 3.6
 _STATUS = re.compile(r"\(#([245])\.([0-9]{1,3}\.[0-9]{1,3})\)$")
 _CLASSES = {b"K": "2", b"Z": "4", b"D": "5"}
 
@@ -124,14 +124,14 @@ class QmtpClient(Reader):
             if self._buffer and self.phase is not Phase.END_OF_DATA and self.phase is not Phase.CLOSED:
                 raise NetstringError("it speaks out of turn")
         except NetstringError as error:
-            self._end(f"not understood: {error}", _PROTOCOL_ERROR, events)
+            self._end(f"not understood: {error}", PROTOCOL_ERROR, events)
         return events
 
     def lost(self, how: str) -> list[Event]:
         """The connection is over; ``how`` says what happened."""
         events: list[Event] = []
         if self.phase is not Phase.CLOSED:
-            self._end(f"{how} while waiting for {LIMITS[self.phase].words}", _CONNECTION_LOST, events)
+            self._end(f"{how} while waiting for {LIMITS[self.phase].words}", CONNECTION_LOST, events)
         return events
 
     def _to(self, phase: Phase) -> None:

@@ -13,9 +13,10 @@ LMTP (RFC 2033) is the same with LHLO, and with a reply to the end of data for e
 """
 
 from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
-from paperpath.protocol.smtp_client_conversation import PROTOCOL_ERROR, ClientConversation
+from paperpath.protocol.smtp_client_conversation import ClientConversation
 from paperpath.protocol.smtp_client_data import DataEncoder, encode_data
 from paperpath.protocol.smtp_client_events import (
+    PROTOCOL_ERROR,
     Event,
     Finished,
     Phase,

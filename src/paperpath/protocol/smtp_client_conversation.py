@@ -12,8 +12,10 @@ from typing import Any, ClassVar
 
 from paperpath.base.outcome import Deferred
 from paperpath.protocol.smtp_client_events import (
+    CONNECTION_LOST,
     HANDSHAKE,
     LIMITS,
+    PROTOCOL_ERROR,
     TRANSACTION,
     Capabilities,
     Event,
@@ -24,9 +26,6 @@ from paperpath.protocol.smtp_client_events import (
 )
 from paperpath.protocol.smtp_client_grammar import parse_capabilities
 from paperpath.protocol.smtp_replies import PeerReply, ReplyError, ReplyReader
-
-CONNECTION_LOST = "4.2"  # RFC 3463 3.5: bad connection
-PROTOCOL_ERROR = "5.0"  # RFC 3463 3.6
 
 
 class ClientConversation(ABC):

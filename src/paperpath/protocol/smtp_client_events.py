@@ -8,6 +8,9 @@ from paperpath.base import limits
 from paperpath.base.outcome import Deferred, Outcome
 from paperpath.base.terms import MessageTerms, RecipientTerms
 
+CONNECTION_LOST = "4.2"  # RFC 3463 3.5: bad connection
+PROTOCOL_ERROR = "5.0"  # RFC 3463 3.6
+
 
 class Phase(IntEnum):
     """What the client waits for."""

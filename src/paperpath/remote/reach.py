@@ -243,7 +243,8 @@ def _shown(hop: Hop) -> str:
 
 
 def _no_fixed_hop(host: str, found: MailHosts) -> Deferred:
-    """The same for a next hop that our own configuration names: a mistake in it, or a zone just being moved."""
+    """Return what that means for a next hop of our own configuration: nothing is certain, for there is a mistake in it
+    or a zone is just being moved."""
     if isinstance(found, TemporaryTrouble):
         text, code = f"name server trouble: {found.reason}", "4.3"
     else:

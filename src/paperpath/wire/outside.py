@@ -51,4 +51,3 @@ class JudgePam(msgspec.Struct, frozen=True, array_like=True, tag="judge-pam", gc
 ToOutside = Hello | CheckOutside
 ToTokens = Hello | CheckBearer
 FromHelper = Checked
-ToPam = JudgePam
