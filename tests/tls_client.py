@@ -82,13 +82,14 @@ class TlsClient:
             if end:
                 self._read = rest
                 found += [line.decode()] if line[3:4] == b" " else []
-            elif not (data := await self._receive()):
+            elif not (data := await self.receive()):
                 return found
             else:
                 self._read += data
         return found
 
-    async def _receive(self) -> bytes:
+    async def receive(self) -> bytes:
+        """Return what comes next; nothing at the end of the connection."""
         while self.tls is not None:
             try:
                 return self.tls.read()

@@ -36,6 +36,16 @@ class Owner(Protocol):
         """Log it."""
 
 
+class _Nobody:
+    """In the place of a session that is over."""
+
+    def go_on(self, _events: list[Event], /) -> None:
+        pass
+
+    def trouble(self, _reason: str, /) -> None:
+        pass
+
+
 class LoggingIn:
     """A session before its mailbox is open."""
 
@@ -78,6 +88,11 @@ class LoggingIn:
             self._attempt.abandon()
         self._attempt = self._logged_in = None
         self._service.mailboxes.withdraw(self._ticket)
+
+    def close(self) -> None:
+        """The session is over.  It and this refer to one another, and TLS would stay until the collector comes."""
+        self.abandon()
+        self._owner, self._on_box = _Nobody(), Box.close
 
     def _answered(self, answer: LoginAnswer) -> None:
         match answer:

@@ -124,9 +124,10 @@ class Session(Conversation):
 
     def _ended(self, error: Exception | None) -> None:
         self._sessions.discard(self)
-        self._login.abandon()
+        self._login.close()
         if self._fetching is not None:
             self._fetching.close()
+            self._fetching = None
         machine = self._machine
         self._service.log.emit(
             MailboxClosed(
@@ -188,6 +189,7 @@ class Session(Conversation):
             self._transport.close()
         else:
             self.end(text, "refused")
+        self._login.close()
 
     # TLS
 

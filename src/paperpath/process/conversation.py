@@ -86,6 +86,7 @@ class Conversation(Paced):
             self._upgrade.cancel()
         self._forget_timer()
         self._ended(error)
+        self._upgrade = None  # the two hold each other, and would wait for the collector
 
     def _breaks_off_handshake(self) -> bool:
         """End it without a word where a handshake is under way, for nothing can be said then; tell whether it was."""

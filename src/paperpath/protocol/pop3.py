@@ -104,7 +104,8 @@ class Pop3Session(Pop3Authorization):
         if first != self._page_first or not len(sizes) == len(unique_ids) == self._page_length(first):
             raise ValueError("not the page that was asked for")
         self._page, self._unique_ids = sizes, unique_ids
-        self._then()
+        then, self._then = self._then, _nothing
+        then()
         return self._go_on()
 
     def begin_content(self, size: int) -> None:

@@ -91,6 +91,7 @@ class Parcel:
     def drop(self) -> None:
         """Nobody waits for an answer any more: forget what came, unless the queue was asked already to take it."""
         self._content.drop()
+        self._on_answer = _to_nobody
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, bytes):
@@ -157,6 +158,10 @@ class Parcel:
     def _answer(self, answer: Answer) -> None:
         self._content.drop()
         self._on_answer(answer)
+
+
+def _to_nobody(_answer: Answer) -> None:
+    pass
 
 
 def _refusal(request: Request, terms: RecipientTerms | None) -> Answer | None:

@@ -1,6 +1,7 @@
 """QMTP and QMQP sessions: what is answered, what is handed on, and what ends them."""
 
 import errno
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -338,6 +339,23 @@ async def test_content_has_to_come_at_a_pace(scene: Scene, client: Client) -> No
 
 def request(message: bytes, sender: bytes, recipients: list[bytes]) -> bytes:
     return string(b"".join(map(string, [message, sender, *recipients])))
+
+
+@pytest.mark.parametrize("kind", [QmtpSession, QmqpSession])
+async def test_a_session_that_is_over_does_not_wait_for_the_collector(
+    scene: Scene, kind: type[QmqpSession | QmtpSession]
+) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for given in (b"", b"9:no"):
+            client = Client(scene, RELAY, kind)
+            client.send(given or package(MESSAGE, b"a@client.test", [JOE]))
+            client.leave()
+            del client
+            assert not [one for one in gc.get_objects() if isinstance(one, QmtpSession | QmqpSession)]
+    finally:
+        gc.enable()
 
 
 async def test_qmqp_takes_the_whole_or_nothing(scene: Scene) -> None:

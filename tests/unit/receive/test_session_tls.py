@@ -242,6 +242,30 @@ def test_a_session_that_is_over_does_not_wait_for_the_collector(loop: str, servi
         gc.enable()
 
 
+@pytest.mark.parametrize("says", [b"EHLO c\r\n" * 20, b""], ids=["no TLS", "goes away"])
+def test_nor_does_one_whose_handshake_failed(says: bytes) -> None:
+    """On uvloop; the standard loop's own TLS waits for the collector then, and has the session."""
+
+    async def main() -> None:
+        async with serving("submissions") as server, TlsClient(server.port) as client:
+            if says:
+                await client.send(says)
+                await client.receive()
+            else:
+                await client.leave_within_handshake(TRUSTING)
+            assert (await server.closed())["result"] == "tls-failed"
+            server.opened.clear()
+            while any(isinstance(one, Session | upgrade.Upgrade) for one in gc.get_objects()):
+                await asyncio.sleep(0)
+
+    gc.collect()
+    gc.disable()
+    try:
+        run("uvloop", main())
+    finally:
+        gc.enable()
+
+
 @on_both_loops
 @pytest.mark.parametrize("service", ["smtp", "submissions"])
 def test_a_session_can_be_ended_within_the_handshake(loop: str, service: str) -> None:
