@@ -19,6 +19,7 @@ from paperpath.base.outcome import Delivered
 from paperpath.delivery.carry_out import Tools
 from paperpath.delivery.deliver import MakePlan, deliver_all
 from paperpath.delivery.errand import Done, Errand, Message
+from paperpath.delivery.forwarding import NOTHING_BESIDES
 from paperpath.delivery.maildir import process_names
 from paperpath.delivery.plan import plan_account, plan_mailbox
 from paperpath.system import kernel
@@ -29,7 +30,7 @@ _CONTENT = b"Subject: a message of 4 KB\nFrom: <a@bench.test>\n\n" + b"x" * 77 +
 _SIZE = 4096
 _PLANS: dict[str, MakePlan] = {
     "mailbox": plan_mailbox,
-    "account": partial(plan_account, default_delivery=b"./Maildir/"),
+    "account": partial(plan_account, default_delivery=b"./Maildir/", besides=NOTHING_BESIDES),
 }
 
 

@@ -12,6 +12,7 @@ import pytest
 from paperpath.delivery.carry_out import Tools
 from paperpath.delivery.deliver import deliver_all
 from paperpath.delivery.errand import Done, Errand, Message
+from paperpath.delivery.forwarding import NOTHING_BESIDES
 from paperpath.delivery.maildir import process_names
 from paperpath.delivery.plan import plan_account
 from paperpath.delivery.watched import Watched
@@ -33,7 +34,7 @@ def home(tmp_path: Path) -> Path:
 def deliver(story: Story, home: Path, message: Message) -> Done:
     tools = Tools(process_names(), Watched(60.0, threading.Event()), lambda: 0, {b"PATH": os.environb[b"PATH"]})
     errand = Errand(Account(story.user, str(home), story.dash, story.extension), message)
-    make_plan = partial(plan_account, default_delivery=story.default)
+    make_plan = partial(plan_account, default_delivery=story.default, besides=NOTHING_BESIDES)
     (result,) = deliver_all([errand], make_plan, tools)
     if not isinstance(result, Done | Exception):
         result = result()

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-_STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")  # RFC 3463 2
+ENHANCED_STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
+"""RFC 3463 2."""
 
 
 @lru_cache(maxsize=1000)
@@ -14,7 +15,7 @@ def _lead(code: int, status: str) -> str:
         raise ValueError(f"a reply code is 200 to 599, not {code}")
     if not status:
         return ""
-    if not _STATUS.fullmatch(status):
+    if not ENHANCED_STATUS.fullmatch(status):
         raise ValueError(f"not an enhanced status: {status!r}")
     if status[0] != str(code)[0]:
         raise ValueError(f"enhanced status {status} contradicts reply code {code}")

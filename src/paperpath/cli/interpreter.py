@@ -9,16 +9,17 @@ import paperpath
 ADVICE = "install Paperpath with a Python, and into a folder, that every user may enter: docs/howto/install.md"
 
 
-def closed_to_others(*paths: str) -> str:
-    """Return what stands in the way of a user who owns none of this, or nothing.
+def closed_to_others() -> str:
+    """Return what keeps others from using the running interpreter and its Paperpath, or nothing."""
+    return obstacle_to(sys.executable) or obstacle_to(os.path.dirname(paperpath.__file__))
 
-    Without ``paths`` it is about the running interpreter and its Paperpath.
-    """
-    for path in paths or (sys.executable, os.path.dirname(paperpath.__file__)):
-        for end in dict.fromkeys((os.path.dirname(os.path.abspath(path)), os.path.realpath(path))):
-            closed = _closed(end)
-            if closed:
-                return f"the users of the processes cannot use {path}: {closed} is closed to them"
+
+def obstacle_to(path: str) -> str:
+    """Return what keeps a user who owns none of it from using what lies at a path, or nothing."""
+    for end in dict.fromkeys((os.path.dirname(os.path.abspath(path)), os.path.realpath(path))):
+        closed = _closed(end)
+        if closed:
+            return f"the users of the processes cannot use {path}: {closed} is closed to them"
     return ""
 
 

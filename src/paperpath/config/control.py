@@ -67,8 +67,6 @@ class Control:
     def __init__(self, home: str) -> None:
         self._folder = home + "/control/"
 
-    # The four ways to read a file
-
     def read_line(self, name: str) -> bytes | None:
         """Return the first line without the blanks at its end; nothing for an empty file, None for a missing one."""
         data = self._read(name)
@@ -90,8 +88,6 @@ class Control:
         if entries is None:
             return None
         return {key.lower(): value for key, colon, value in (entry.partition(b":") for entry in entries) if colon}
-
-    # What a file means, defaults included
 
     def line(self, name: str) -> bytes | None:
         """Return one of ``LINES``; None where qmail would refuse to run, or do without (``localiphost``)."""

@@ -1,4 +1,4 @@
-"""What qmail-local looks at before it delivers anything: the home, and whether the message was here before."""
+"""What qmail-local looks at before it delivers: the home, its files, and whether the message was here before."""
 
 import os
 import stat
@@ -6,6 +6,7 @@ import stat
 from paperpath.base.outcome import Deferred, Failed
 from paperpath.delivery.errand import Message, Refused
 from paperpath.message.trace import delivered_to
+from paperpath.system.files import open_if_regular, read_some
 
 FORBIDDEN_MODE = stat.S_IWOTH
 """qmail's ``patrn``: a home or an instruction file that anybody may write to is nobody's word."""
@@ -21,6 +22,27 @@ def check_home(home: str, *, may_be_edited: bool = False) -> None:
         raise Refused(Deferred("Uh-oh: home directory is writable.", code="7.0"))
     if mode & stat.S_ISVTX and not may_be_edited:
         raise Refused(Deferred("Home directory is sticky: user is editing his .qmail file.", code="2.1"))
+
+
+def read_instructions(path: bytes, most_bytes: int, name: str) -> tuple[bytes, int] | None:
+    """Return content and mode of a file that says what to do with mail, None for what is no regular file.
+
+    Refuses one that anybody may write to and one that is longer, under the ``name`` that the owner knows it by.  Raises
+    OSError.
+    """
+    descriptor = open_if_regular(path)
+    if descriptor is None:
+        return None
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if mode & FORBIDDEN_MODE:
+            raise Refused(Deferred(f"Uh-oh: {name} is writable.", code="7.0"))
+        content = read_some(descriptor, most_bytes + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > most_bytes:
+        raise Refused(Deferred(f"Uh-oh: {name} is too large.", code="3.0"))
+    return content, mode
 
 
 def check_loop(message: Message) -> None:

@@ -11,10 +11,9 @@ from paperpath.base.address import is_bounce_sender
 from paperpath.base.dotqmail_names import candidates, owner_names
 from paperpath.base.errno_words import describe
 from paperpath.base.outcome import Deferred
-from paperpath.delivery.checks import FORBIDDEN_MODE
+from paperpath.delivery.checks import read_instructions
 from paperpath.delivery.environment import forwarding_sender
 from paperpath.delivery.errand import Message, Refused
-from paperpath.system.files import open_if_regular, read_some
 from paperpath.wire.accounts import Account
 
 DOTQMAIL_MOST_BYTES = 4 * 1024 * 1024
@@ -38,18 +37,13 @@ def choose(home: str, dash: bytes, extension: bytes) -> Chosen | None:
     folder = os.fsencode(home) + b"/"
     for name in candidates(dash, extension):
         try:
-            descriptor = open_if_regular(folder + name)
+            found = read_instructions(folder + name, DOTQMAIL_MOST_BYTES, ".qmail file")
         except OSError as error:
             if error.errno in _NOT_THERE:
                 continue
             raise _unable(name, error) from None
-        if descriptor is not None:
-            try:
-                return _read(name, descriptor)
-            except OSError as error:
-                raise _unable(name, error) from None
-            finally:
-                os.close(descriptor)
+        if found is not None:
+            return Chosen(name, found[0], forward_only=bool(found[1] & _OWNER_EXECUTE))
     return None
 
 
@@ -65,16 +59,6 @@ def sender_of_forwards(account: Account, message: Message) -> bytes:
         has_owner=has_owner,
         has_owner_default=has_owner and _is_there(account.home, owner_default),
     )
-
-
-def _read(name: bytes, descriptor: int) -> Chosen:
-    mode = os.fstat(descriptor).st_mode
-    if mode & FORBIDDEN_MODE:
-        raise Refused(Deferred("Uh-oh: .qmail file is writable.", code="7.0"))
-    content = read_some(descriptor, DOTQMAIL_MOST_BYTES + 1)
-    if len(content) > DOTQMAIL_MOST_BYTES:
-        raise Refused(Deferred("Uh-oh: .qmail file is too large.", code="3.0"))
-    return Chosen(name, content, bool(mode & _OWNER_EXECUTE))
 
 
 def _is_there(home: str, name: bytes) -> bool:

@@ -23,7 +23,7 @@ MakePlan = Callable[[Account], Plan]
 _Begun = tuple[Done | Later | Exception, maildir.Delivery | None]
 _Begin = Callable[[Message], _Begun]
 
-_ONE_MAILDIR = Done(Delivered("did 1+0+0"))
+_ONE_MAILDIR = Done(maildir.DELIVERED)
 
 
 def deliver_all(errands: Sequence[Errand], make_plan: MakePlan, tools: Tools) -> list[Done | Later | Exception]:

@@ -14,11 +14,10 @@ from paperpath.base.aliases import Expansion
 from paperpath.base.cdb import Cdb
 from paperpath.base.outcome import Deferred, Failed
 from paperpath.config.cdb_file import CdbFile
-from paperpath.delivery.checks import FORBIDDEN_MODE
+from paperpath.delivery.checks import FORBIDDEN_MODE, read_instructions
 from paperpath.delivery.errand import Refused
 from paperpath.message.forward_file import BadForwardFile, ForwardFile, read_forward_file
 from paperpath.message.rewriting import Rewriter
-from paperpath.system.files import open_if_regular, read_some
 
 FORWARD_FILE = ".forward"
 _FORWARD_FILE_MOST_BYTES = 1024 * 1024
@@ -95,39 +94,23 @@ NOTHING_BESIDES = Besides()
 
 def _read_forward(path: str) -> bytes:
     try:
-        descriptor = open_if_regular(os.fsencode(path))
-        if descriptor is None:
-            return b""
-        try:
-            if os.fstat(descriptor).st_mode & FORBIDDEN_MODE:
-                raise Refused(Deferred("Uh-oh: .forward is writable.", code="7.0"))
-            content = read_some(descriptor, _FORWARD_FILE_MOST_BYTES + 1)
-        finally:
-            os.close(descriptor)
+        found = read_instructions(os.fsencode(path), _FORWARD_FILE_MOST_BYTES, FORWARD_FILE)
     except OSError as error:
         if error.errno in _NOT_THERE:
             return b""
         raise Refused(Deferred(f"Unable to read .forward: {error.strerror}.", code="3.0")) from None
-    if len(content) > _FORWARD_FILE_MOST_BYTES:
-        raise Refused(Deferred("Uh-oh: .forward is too large.", code="3.0"))
-    return content
+    return b"" if found is None else found[0]
 
 
 def _read_list(path: bytes) -> bytes:
     """Return the content of a list that an alias names."""
-    descriptor = open_if_regular(path)
-    if descriptor is None:
-        raise OSError(errno.EINVAL, "not a regular file", os.fsdecode(path))
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if mode & FORBIDDEN_MODE or not mode & stat.S_IROTH:
-            raise Refused(Deferred(f"Uh-oh: {os.fsdecode(path)} is writable, or not world-readable.", code="7.0"))
-        content = read_some(descriptor, _LIST_MOST_BYTES + 1)
-    finally:
-        os.close(descriptor)
-    if len(content) > _LIST_MOST_BYTES:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), os.fsdecode(path))
-    return content
+    name = os.fsdecode(path)
+    found = read_instructions(path, _LIST_MOST_BYTES, name)
+    if found is None:
+        raise OSError(errno.EINVAL, "not a regular file", name)
+    if not found[1] & stat.S_IROTH:
+        raise Refused(Deferred(f"Uh-oh: {name} is not world-readable.", code="7.0"))
+    return found[0]
 
 
 def _described(error: OSError) -> str:

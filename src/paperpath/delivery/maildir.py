@@ -30,6 +30,9 @@ from paperpath.system.files import open_folder
 _HOST_MOST_BYTES = 64
 _MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES}
 
+DELIVERED = Delivered("did 1+0+0")
+"""What comes of a delivery into a Maildir, in qmail-local's words."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -67,26 +70,21 @@ def deliver(deliveries: Sequence[Delivery], next_name: Callable[[], bytes]) -> l
 
     An exception in the place of an outcome is one that nobody expected while that delivery was prepared.
     """
-    outcomes: list[Outcome | Exception] = [_DELIVERED] * len(deliveries)
+    outcomes: list[Outcome | Exception] = [DELIVERED] * len(deliveries)
     folders = _Folders()
-    places: list[int] = []
-    files: list[NewFile] = []
-    counts: list[_Count | None] = []
+    prepared: list[tuple[int, NewFile, _Count | None]] = []
     try:
         for place, delivery in enumerate(deliveries):
             try:
-                file, count = _new_file(delivery, folders, next_name)
+                prepared.append((place, *_new_file(delivery, folders, next_name)))
             except Refused as refused:
                 outcomes[place] = refused.outcome
             except OSError as error:
                 outcomes[place] = _deferred(error)
             except Exception as error:
                 outcomes[place] = error
-            else:
-                places.append(place)
-                files.append(file)
-                counts.append(count)
-        for place, count, failure in zip(places, counts, create_files_durably(files), strict=True):
+        failures = create_files_durably([file for _, file, _ in prepared])
+        for (place, _, count), failure in zip(prepared, failures, strict=True):
             if failure is not None:
                 outcomes[place] = _deferred(failure)
             elif count is not None:
@@ -96,8 +94,6 @@ def deliver(deliveries: Sequence[Delivery], next_name: Callable[[], bytes]) -> l
         folders.close()
     return outcomes
 
-
-_DELIVERED = Delivered("did 1+0+0")
 
 _Count = tuple[Quota, int]
 """A quota, and how much of it a file is."""

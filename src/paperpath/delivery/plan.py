@@ -60,7 +60,7 @@ def plan_mailbox(account: Account) -> Plan:
     return Plan(account, _MAILBOX, counted=True)
 
 
-def plan_account(account: Account, default_delivery: bytes, besides: Besides = NOTHING_BESIDES) -> Plan:
+def plan_account(account: Account, default_delivery: bytes, besides: Besides) -> Plan:
     """Return the plan for a system account, by its dot-qmail file.
 
     ``default_delivery`` is the content of the file that counts where an account has none.  Raises Refused for a

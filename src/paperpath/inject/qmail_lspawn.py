@@ -4,6 +4,7 @@ import errno
 import os
 import pwd
 
+from paperpath.delivery.output import bounded
 from paperpath.inject import spawning
 from paperpath.inject.command import PERMANENT, qmail_home
 from paperpath.inject.qmail_getpw import DATABASE_NOT_READABLE, HOME_NOT_READABLE, NO_ALIAS
@@ -29,9 +30,6 @@ _TEXTS = {
     _EXEC_HARD: b"DUnable to run qmail-local.\n",
 }
 _TEMPORARY = {111, 71, 74, 75}
-_REPORT_MOST_BYTES = 3000
-_CUT = b"\nError report too long, sorry.\n"
-_KEPT_BYTES = _REPORT_MOST_BYTES - len(_CUT) - 3
 
 _HARD = {
     errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.EISDIR, errno.ELOOP,
@@ -125,6 +123,4 @@ def report(status: int, output: bytes) -> bytes:
     if status in _TEXTS:
         return _TEXTS[status]
     letter = b"Z" if status in _TEMPORARY else b"D" if status else b"K"
-    if len(output) > _REPORT_MOST_BYTES:
-        output = output[:_KEPT_BYTES] + _CUT
-    return letter + until_nul(output)
+    return letter + until_nul(bounded(output))

@@ -11,15 +11,17 @@ import hashlib
 import os
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from paperpath.base.limits import MAILBOX_MOST_MESSAGES, MAILBOX_PAGE_MESSAGES
 from paperpath.base.quota import Use
 from paperpath.system.appending import append_line
 from paperpath.system.mailbox import clean_tmp, move_message, open_message, remove_message
 from paperpath.wire.mailbox import UNIQUE_ID_MOST_BYTES
+
+T = TypeVar("T")
 
 _NEW, _CUR = 0, 1
 _FOLDERS = (b"new/", b"cur/")
@@ -89,11 +91,7 @@ class Mailbox:
         if not 0 < number <= len(self):
             raise IndexError("there is no such message")
         try:
-            return open_message(self._path(number))[0]
-        except FileNotFoundError:
-            self._look_again()
-        try:
-            return open_message(self._path(number))[0]
+            return self._with_file(number, open_message)[0]
         except FileNotFoundError:
             raise Gone from None
 
@@ -113,8 +111,6 @@ class Mailbox:
         self._note_freed(freed)
         return Result(removed, kept, reason)
 
-    # The names.
-
     def _name(self, number: int) -> bytes:
         return self._names[self._ends[number - 2] if number > 1 else 0 : self._ends[number - 1]]
 
@@ -124,6 +120,17 @@ class Mailbox:
     def _path(self, number: int) -> bytes:
         where, name = self._now_at(number)
         return self._folder + _FOLDERS[where] + name
+
+    def _with_file(self, number: int, act: Callable[[bytes], T]) -> T:
+        """Return what ``act`` makes of a message's file, looked for anew where it has another name by now.
+
+        Raises FileNotFoundError where it is gone, and what ``act`` raises.
+        """
+        try:
+            return act(self._path(number))
+        except FileNotFoundError:
+            self._look_again()
+        return act(self._path(number))
 
     def _count_as_seen(self, number: int) -> None:
         name = self._name(number)
@@ -136,13 +143,9 @@ class Mailbox:
     def _remove(self, number: int, freed: Use) -> Use:
         """Remove a message; one that is gone was what we wanted.  Return what is free then.  Raises OSError."""
         try:
-            remove_message(self._path(number))
+            self._with_file(number, remove_message)
         except FileNotFoundError:
-            self._look_again()
-            try:
-                remove_message(self._path(number))
-            except FileNotFoundError:
-                return freed
+            return freed
         if b"T" in self._now_at(number)[1].partition(b":2,")[2]:
             return freed  # Maildir++ does not count what is in the trash
         return freed.plus(-self._sizes[number - 1], -1)
@@ -154,8 +157,6 @@ class Mailbox:
                 append_line(os.fsdecode(self._folder + b"maildirsize"), freed.line())
             except OSError:
                 pass
-
-    # The folders.
 
     def _scan(self, where: int) -> Iterator[_Found]:
         with os.scandir(self._folder + _FOLDERS[where]) as entries:

@@ -10,7 +10,7 @@ import socket
 from dataclasses import dataclass
 
 from paperpath.local.lookup import CannotTell, Identity
-from paperpath.local.workers import whom
+from paperpath.local.workers import log_form, whom
 from paperpath.system.channel import Channel
 from paperpath.system.spawn import Process, how_it_ended, spawn
 from paperpath.telemetry.events import ProcessEnded
@@ -81,8 +81,7 @@ class Readers:
         self._make_room()
         ours, theirs = socket.socketpair()
         with theirs:
-            form = "json" if self._log.as_json else "logfmt"
-            arguments = [str(theirs.fileno()), identity.folder, identity.user, form]
+            arguments = [str(theirs.fileno()), identity.folder, identity.user, log_form(self._log)]
             try:
                 process = spawn(_MODULE, arguments, [theirs.fileno()], whom(identity), {})
             except OSError as error:

@@ -50,7 +50,7 @@ class Workers:
         self._starting.add(name)
         try:
             with theirs:
-                arguments = [identity.folder, identity.user, self._log_form(), *instructions]
+                arguments = [identity.folder, identity.user, log_form(self._log), *instructions]
                 self._watch(name, await self._start(name, identity, arguments, environment, theirs))
         except BaseException as error:
             ours.close()
@@ -89,9 +89,6 @@ class Workers:
             await asyncio.wait([ended for _, ended in self._living.values()])
         self._nurse.close()
 
-    def _log_form(self) -> str:
-        return "json" if self._log.as_json else "logfmt"
-
     def _watch(self, name: str, process: Process | Adopted) -> None:
         loop = asyncio.get_running_loop()
         self._living[name] = process, loop.create_future()
@@ -105,6 +102,11 @@ class Workers:
         if status:
             how = how_it_ended(status)
             self._log.emit(ProcessEnded(role=f"local worker {name}", pid=process.pid, how=how, restart_s=0.0))
+
+
+def log_form(log: Log) -> str:
+    """Return how a process of ours is told the form of its log lines."""
+    return "json" if log.as_json else "logfmt"
 
 
 def _user(identity: Identity) -> User:

@@ -12,6 +12,11 @@ from collections.abc import Iterator
 # 2.2.3: a line that begins with a blank continues the field before it.
 _FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:(.*+(?:\n[ \t].*+)*+)", re.MULTILINE)
 
+ADDRESS_FIELDS = frozenset(
+    b"bcc cc from reply-to resent-bcc resent-cc resent-from resent-sender resent-to sender to".split()
+)
+"""Names, in lower case, of the fields that an author fills with addresses."""
+
 
 def header_end(content: bytes) -> int:
     """Return the offset just past the header, before the empty line; all of it where there is none."""

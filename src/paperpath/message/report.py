@@ -13,14 +13,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from paperpath.base.address import (
-    DOUBLE_BOUNCE_SENDER,
-    NULL_SENDER,
-    bounce_recipient,
-    quote,
-)
+from paperpath.base.address import DOUBLE_BOUNCE_SENDER, NULL_SENDER, bounce_recipient, quote
 from paperpath.base.dates import rfc5322
 from paperpath.base.limits import INLINE_CONTENT_BYTES
+from paperpath.base.reply import ENHANCED_STATUS
 from paperpath.base.text import one_line, show
 from paperpath.base.xtext import decode_xtext
 from paperpath.message.header import fields as fields_of
@@ -36,7 +32,6 @@ assert ORIGINAL_MOST_BYTES * 2 <= INLINE_CONTENT_BYTES  # so that a report is sm
 
 # RFC 3463 2, 3.1: the class of a status follows from what happened; a failure may have been temporary in itself.
 _CLASSES = {"failed": "54", "delayed": "4"}
-_STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _DOMAIN = re.compile(r"[\w.:\[\]-]+")
 _NOT_TOKEN = re.compile(r"[^A-Za-z0-9.]")
 
@@ -221,7 +216,7 @@ def _recipient_fields(reported: Reported) -> Iterator[bytes]:
 
 def _status_of(reported: Reported) -> bytes:
     classes = _CLASSES.get(reported.action, "2")
-    fits = _STATUS.fullmatch(reported.status) and reported.status[0] in classes
+    fits = ENHANCED_STATUS.fullmatch(reported.status) and reported.status[0] in classes
     return (reported.status if fits else f"{classes[0]}.0.0").encode()
 
 

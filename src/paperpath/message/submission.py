@@ -10,19 +10,12 @@ import re
 import msgspec
 
 from paperpath.base.dates import rfc5322
-from paperpath.message.header import fields
+from paperpath.message.header import ADDRESS_FIELDS, fields
 from paperpath.message.rfc822 import ATOM, COMMENT, QUOTE, Unparsable, lex, rewrite_addresses, unlex, unquote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from paperpath.message.rfc822 import Token
-
-_ADDRESSES = frozenset(
-    {
-        b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc",
-        b"resent-from", b"resent-sender", b"resent-to", b"resent-cc", b"resent-bcc",
-    }
-)  # fmt: skip
 
 _NEEDED = {b"date": "Date", b"message-id": "Message-ID", b"from": "From"}
 
@@ -53,7 +46,7 @@ def look_at(header: bytes, default_domain: bytes) -> Submitted:
     for name, value in fields(header):
         low = name.lower()
         seen.append(low)
-        if low not in _ADDRESSES:
+        if low not in ADDRESS_FIELDS:
             continue
         if _PLAIN.fullmatch(value):  # nothing can lack
             if low == b"from" and authors is not None:

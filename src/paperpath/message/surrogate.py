@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from paperpath.message.encoded_words import encoded_words
+from paperpath.message.header import ADDRESS_FIELDS
 from paperpath.message.rfc822 import ATOM, COMMENT, QUOTE, Unparsable, lex, rewrite_addresses, unlex, unquote
 
 if TYPE_CHECKING:
@@ -21,9 +22,7 @@ _HEADER_END: Final = re.compile(rb"(?:\A|\n)(?=\r?\n)")
 _LAST_FIELD: Final = re.compile(rb".*\n(?![ \t]|\Z)", re.DOTALL)
 _FIELD: Final = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+\n?+")
 _PARAMETER: Final = re.compile(rb'(?:[^";]|"(?:[^"\\]|\\.)*+"?+)++', re.DOTALL)
-_ADDRESSES: Final = frozenset(
-    b"bcc cc from reply-to resent-bcc resent-cc resent-from resent-sender resent-to return-path sender to".split()
-)
+_ADDRESSES: Final = ADDRESS_FIELDS | {b"return-path"}
 _NOBODY: Final = ((ATOM, b"invalid"), (".", b""), (ATOM, b"internationalized-address"), ("@", b""), (ATOM, b"invalid"))
 """An address under a domain that never will be (RFC 6858 2.1), from right to left."""
 _IN_ASCII: Final = bytes(range(128)) + b"?" * 128

@@ -27,14 +27,14 @@ def python() -> Iterator[Path]:
 
 
 def test_what_is_open_is_fine(python: Path) -> None:
-    assert interpreter.closed_to_others(str(python)) == ""
+    assert interpreter.obstacle_to(str(python)) == ""
 
 
 @pytest.mark.parametrize("closed", ["venv", "home", "home/bin/python3"])
 def test_what_is_closed_is_named(python: Path, closed: str) -> None:
     shut = python.parent.parent / closed
     shut.chmod(0o750)
-    assert f": {shut} is closed to them" in interpreter.closed_to_others(str(python))
+    assert f": {shut} is closed to them" in interpreter.obstacle_to(str(python))
 
 
 def test_doctor_and_init_tell(

@@ -14,10 +14,11 @@ import pytest
 from paperpath.base.limits import ADDRESS_MOST_BYTES, RECIPIENTS_MOST
 from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
 from paperpath.delivery import carry_out as carry_out_module
-from paperpath.delivery import choice
+from paperpath.delivery import checks, choice
 from paperpath.delivery.carry_out import Tools, carry_out, judge
 from paperpath.delivery.deliver import Later, deliver_all
 from paperpath.delivery.errand import Done, Errand, Message, Refused
+from paperpath.delivery.forwarding import NOTHING_BESIDES
 from paperpath.delivery.maildir import process_names
 from paperpath.delivery.plan import Plan, plan_account, plan_mailbox
 from paperpath.delivery.watched import Watched
@@ -45,7 +46,7 @@ def errand(home: Path, letter: Message | None = None) -> Errand:
 
 
 def make_plan(account: Account) -> Plan:
-    return plan_account(account, b"./Maildir/")
+    return plan_account(account, b"./Maildir/", NOTHING_BESIDES)
 
 
 def deliver(home: Path, dotqmail: bytes, letter: Message | None = None) -> Done:
@@ -255,7 +256,7 @@ def test_error_on_opening_a_file(home: Path, monkeypatch: pytest.MonkeyPatch, er
     def broken(path: bytes) -> int | None:
         raise OSError(error, "no")
 
-    monkeypatch.setattr(choice, "open_if_regular", broken)
+    monkeypatch.setattr(checks, "open_if_regular", broken)
     if temporary:
         with pytest.raises(Refused):
             choice.choose(str(home), b"", b"")

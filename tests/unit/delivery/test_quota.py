@@ -11,6 +11,7 @@ from paperpath.base.outcome import Deferred, Delivered, Failed, Outcome
 from paperpath.base.quota import Limits, Use
 from paperpath.delivery import maildir, quota
 from paperpath.delivery.errand import Message
+from paperpath.delivery.forwarding import NOTHING_BESIDES
 from paperpath.delivery.maildir import Delivery, deliver, process_names
 from paperpath.delivery.plan import plan_account, plan_mailbox
 from paperpath.delivery.quota import count_anew
@@ -205,7 +206,7 @@ def test_many_deliver_at_once_and_every_byte_is_counted(box: Path) -> None:
 def test_only_mailboxes_of_accounts_are_counted(box: Path) -> None:
     account = Account("joe", str(box.parent), b"", b"")
     assert plan_mailbox(account).counted
-    assert not plan_account(account, b"./Maildir/").counted
+    assert not plan_account(account, b"./Maildir/", NOTHING_BESIDES).counted
 
 
 def test_maildrops_own_delivery_counts_in_the_same_file(box: Path, tmp_path: Path) -> None:
