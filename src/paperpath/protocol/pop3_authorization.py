@@ -18,7 +18,6 @@ from paperpath.protocol.pop3_events import (
     TlsWanted,
 )
 from paperpath.protocol.pop3_lines import Pop3Lines
-from paperpath.protocol.sasl_prep import prepared_bytes
 
 _LANGUAGE: Final = "en"
 
@@ -151,8 +150,12 @@ class Pop3Authorization(Pop3Lines):
     def _prepared(self, given: bytes) -> bytes | None:
         """Return a name or a password in the form in which both sides compare it (RFC 6856 2.2), None where there is
         none, which has then been said."""
+        if given.isascii():
+            return given
+        from paperpath.protocol.sasl_prep import prepared  # its tables are large, and few need them
+
         try:
-            return prepared_bytes(given)
+            return prepared(given.decode()).encode()
         except ValueError:
             self._refuse("[AUTH] That can be no name and no password")
             return None
