@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
+from paperpath.system.files import sync_folder
+
 MODE = 0o3733
 """Any user may add a file (not read, not list, not touch another's); its group becomes the reader's, who reads it."""
 
@@ -100,11 +102,7 @@ def open_dropped(folder: str, name: str) -> Dropped:
 def remove_dropped(folder: str, name: str) -> None:
     """Take away a message that the queue has, durably: after a power cut it must not be taken again."""
     os.unlink(f"{folder}/{name}")
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(folder)
 
 
 def set_aside(folder: str, name: str) -> str:

@@ -63,19 +63,7 @@ def write_file_durably(path: str, data: bytes, mode: int = 0o600, *, beside: str
     name is already visible.
     """
     folder = os.path.dirname(path) or "."
-    temporary = f"{beside or folder}/.new-{os.urandom(8).hex()}"
-    descriptor = os.open(temporary, CREATE, 0o600)
-    try:
-        try:
-            os.fchmod(descriptor, mode)
-            write_pieces(descriptor, (data,))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    _replace(path, data, mode, f"{beside or folder}/.new-{os.urandom(8).hex()}", is_synced=True)
     sync_folder(folder)
 
 
@@ -83,12 +71,18 @@ def replace_file(path: str, data: bytes, mode: int) -> None:
     """Put ``data`` in the place of the file ``path``: readers see the old or the new.  Nothing waits for the disk, so
     this is for what a power cut may take.
     """
-    temporary = f"{path}.{os.urandom(8).hex()}"
+    _replace(path, data, mode, f"{path}.{os.urandom(8).hex()}", is_synced=False)
+
+
+def _replace(path: str, data: bytes, mode: int, temporary: str, *, is_synced: bool) -> None:
+    """Write a new file and give it the name ``path``; after an error it is gone."""
     descriptor = os.open(temporary, CREATE, 0o600)
     try:
         try:
             os.fchmod(descriptor, mode)
             write_pieces(descriptor, (data,))
+            if is_synced:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.rename(temporary, path)
