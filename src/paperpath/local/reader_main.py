@@ -39,9 +39,9 @@ def main(arguments: list[str]) -> None:
     descriptor, folder, user, log_form = arguments
     os.umask(0o077)
     forbid_new_privileges()
-    limit_resources(files=_FILES_MOST)
+    limit_resources(_FILES_MOST)
     # Before there is a loop: libuv would begin to use io_uring, which is forbidden here, and not survive that.
-    confine_calls(starts_programs=False)
+    confine_calls()
     sock = socket.socket(fileno=int(descriptor))
     run_loop(serve(sock, os.path.normpath(folder), user, log_form == "json"))
 

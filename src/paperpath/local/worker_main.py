@@ -85,12 +85,12 @@ def main(arguments: list[str]) -> None:
     if given.instructions is not None:
         # A user's programs may do what that user may: run set-group-id helpers (mail locks, sendmail), write
         # anywhere that is theirs.  Confinement lasts through exec, so here it would bind them.
-        limit_resources(files=_FILES_MOST)
+        limit_resources(_FILES_MOST)
     else:
         forbid_new_privileges()
         # Before there is a loop: libuv would begin to use io_uring, which is forbidden here, and not survive
         # that.
-        confine_calls(starts_programs=False)
+        confine_calls()
     run_loop(serve(given))
 
 

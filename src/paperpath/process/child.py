@@ -165,9 +165,9 @@ def run_role(
     heed_interrupts()
     if confined:
         forbid_new_privileges()
-        limit_resources(files=FILES_MOST)
+        limit_resources(FILES_MOST)
         # Before there is a loop: libuv would begin to use io_uring, which is forbidden here, and not survive that.
-        confine_calls(starts_programs=False)
+        confine_calls()
 
     control = socket.socket(fileno=int(sys.argv[1]))
     # It came by being passed on; programs that are started from here must not have it.

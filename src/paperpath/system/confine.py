@@ -57,40 +57,32 @@ _KNOWN = {2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1
 _NEWEST = max(_KNOWN)
 
 
-@dataclass(frozen=True, slots=True)
-class FilesConfined:
-    """What `confine_files` put in force."""
-
-    version: int
-    """Of the kernel's Landlock; 0 where there is none and nothing is in force."""
-    read: tuple[str, ...] = ()
-    """Paths in force; those that do not exist are left out."""
-    write: tuple[str, ...] = ()
-
-
-def confine_files(*, read: Sequence[str], write: Sequence[str]) -> FilesConfined:
+def confine_files(*, read: Sequence[str], write: Sequence[str]) -> bool:
     """Forbid every file and folder but what is at or below these paths, and executing any; what is open stays
     open.
 
     ``read`` can be read and listed; in ``write`` files and folders can also be made, changed, moved between
-    its folders and removed, and sockets made.  Raises OSError where the kernel has Landlock and refuses these
-    rules, RuntimeError where threads run already.
+    its folders and removed, and sockets made.  Paths that do not exist are passed over.  Returns whether that is in
+    force.  Raises OSError where the kernel has Landlock and refuses these rules, RuntimeError where threads run
+    already.
     """
     if len(os.listdir("/proc/self/task")) > 1:
         raise RuntimeError("a process is confined before its threads start")
     version = min(_landlock_version(), _NEWEST)
     if version not in _KNOWN:  # version 1 forbids all moves between folders, which Maildir needs
-        return FilesConfined(0)
+        return False
     forbid_new_privileges()
     known = _KNOWN[version]
     ruleset = _call(_CREATE_RULESET, _buffer(struct.pack("=Q", known)), 8, 0)
     try:
-        readable = tuple(path for path in read if _allow(ruleset, path, _READ & known))
-        writable = tuple(path for path in write if _allow(ruleset, path, _WRITE & known))
+        for path in read:
+            _allow(ruleset, path, _READ & known)
+        for path in write:
+            _allow(ruleset, path, _WRITE & known)
         _call(_RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)
-    return FilesConfined(version, readable, writable)
+    return True
 
 
 def _landlock_version() -> int:
@@ -100,19 +92,18 @@ def _landlock_version() -> int:
         return 0
 
 
-def _allow(ruleset: int, path: str, rights: int) -> bool:
-    """Add a rule for what is at and below ``path``; tell whether there is such a path."""
+def _allow(ruleset: int, path: str, rights: int) -> None:
+    """Add a rule for what is at and below ``path``, where there is such a path."""
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        return
     try:
         if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             rights &= _OF_FILES
         _call(_ADD_RULE, ruleset, _PATH_BENEATH, _buffer(struct.pack("=Qi", rights, descriptor)), 0)
     finally:
         os.close(descriptor)
-    return True
 
 
 # seccomp: a list of what no process of a mail server needs, and what has let intruders out of others.
@@ -155,8 +146,9 @@ _NEVER = {
     "add_key": (248, 217),
     "request_key": (249, 218),
     "keyctl": (250, 219),
+    "execve": (59, 221),
+    "execveat": (322, 281),
 }
-_STARTING = {"execve": (59, 221), "execveat": (322, 281)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,17 +178,17 @@ _PASS, _END_PROCESS, _ANSWER = 0x7FFF0000, 0x80000000, 0x00050000
 _SET_FILTER, _ALL_THREADS = 1, 1
 
 
-def confine_calls(*, starts_programs: bool) -> bool:
-    """Make calls that a mail server never needs fail with EPERM; tell whether that is in force.
+def confine_calls() -> bool:
+    """Make calls that a mail server never needs fail with EPERM, fork and exec among them; tell whether that is in
+    force.
 
-    A process that starts no programs loses fork and exec as well; threads can still be started.  False: the
-    kernel has no seccomp, or this machine is neither x86_64 nor aarch64.
+    Threads can still be started.  False: the kernel has no seccomp, or this machine is neither x86_64 nor aarch64.
     """
     machine = _MACHINES.get(os.uname().machine)
     if machine is None:
         return False
     forbid_new_privileges()
-    program = b"".join(_filter(machine, starts_programs=starts_programs))
+    program = b"".join(_filter(machine))
     instructions = _buffer(program)
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(instructions))
     try:
@@ -210,7 +202,7 @@ def confine_calls(*, starts_programs: bool) -> bool:
     return True
 
 
-def _filter(machine: _Machine, *, starts_programs: bool) -> Iterator[bytes]:
+def _filter(machine: _Machine) -> Iterator[bytes]:
     """Yield the filter's instructions: each a code, how far to jump if true and if not, and an operand."""
 
     def step(code: int, operand: int, if_true: int = 0, if_false: int = 0) -> bytes:
@@ -223,19 +215,14 @@ def _filter(machine: _Machine, *, starts_programs: bool) -> Iterator[bytes]:
     yield step(_LOAD, _AT_NUMBER)
     yield step(_IF_AT_LEAST, _X32, if_false=1)
     yield refused
-    numbers = [call[machine.column] for call in _NEVER.values()]
-    if not starts_programs:
-        numbers += [*(call[machine.column] for call in _STARTING.values()), *machine.forks]
-    for number in numbers:
+    for number in (*(call[machine.column] for call in _NEVER.values()), *machine.forks):
         yield step(_IF_EQUAL, number, if_false=1)
         yield refused
-    if not starts_programs:
-        # A filter cannot see clone3's flags.  "No such call" makes the C library use clone, whose flags it
-        # sees.
-        yield step(_IF_EQUAL, _CLONE3, if_false=1)
-        yield step(_RETURN, _ANSWER | errno.ENOSYS)
-        yield step(_IF_EQUAL, machine.clone, if_false=3)
-        yield step(_LOAD, _AT_FLAGS)
-        yield step(_IF_BITS, _CLONE_THREAD, if_true=1)
-        yield refused
+    # A filter cannot see clone3's flags.  "No such call" makes the C library use clone, whose flags it sees.
+    yield step(_IF_EQUAL, _CLONE3, if_false=1)
+    yield step(_RETURN, _ANSWER | errno.ENOSYS)
+    yield step(_IF_EQUAL, machine.clone, if_false=3)
+    yield step(_LOAD, _AT_FLAGS)
+    yield step(_IF_BITS, _CLONE_THREAD, if_true=1)
+    yield refused
     yield step(_RETURN, _PASS)

@@ -138,7 +138,7 @@ def landlock_is_there() -> bool:
     if not pid:
         code = 1
         try:
-            code = 0 if confine_files(read=("/",), write=()).version else 1
+            code = 0 if confine_files(read=("/",), write=()) else 1
         finally:
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
