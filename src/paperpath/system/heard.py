@@ -2,11 +2,12 @@
 
 import os
 
+from paperpath.system.helpers import start
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_TEMPORARY = 111
 _READ_BYTES = 4096
 
 
@@ -20,22 +21,20 @@ class Heard:
         self.status: int | None = None
         """Exit status when it has ended, or a signal's number below zero."""
         self._ear, self._mouth = os.pipe()
+
+        def speak() -> int:
+            mouth = os.dup(self._mouth)  # the number 1 may be the original's
+            os.dup2(message, 0)
+            os.dup2(mouth, 1)
+            os.dup2(mouth, 2)
+            return be()
+
         try:
-            self.pid = os.fork()
+            self.pid = start(speak)
         except OSError:
             os.close(self._ear)
             os.close(self._mouth)
             raise
-        if not self.pid:
-            code = _TEMPORARY
-            try:
-                mouth = os.dup(self._mouth)  # the number 1 may be the original's
-                os.dup2(message, 0)
-                os.dup2(mouth, 1)
-                os.dup2(mouth, 2)
-                code = be()
-            finally:
-                os._exit(code)
         self._pidfd = os.pidfd_open(self.pid)
 
     def waits_on(self) -> list[int]:
@@ -71,14 +70,12 @@ class Heard:
 def output_of(be: "Callable[[], int]", most_bytes: int) -> tuple[int, bytes]:
     """Run what ``be`` makes of a new process, and return its status and what it prints.  Raises OSError."""
     ear, mouth = os.pipe()
-    child = os.fork()
-    if not child:
-        code = _TEMPORARY
-        try:
-            os.dup2(mouth, 1)
-            code = be()
-        finally:
-            os._exit(code)
+
+    def speak() -> int:
+        os.dup2(mouth, 1)
+        return be()
+
+    child = start(speak)
     os.close(mouth)
     output = b""
     while piece := os.read(ear, _READ_BYTES):
@@ -93,14 +90,12 @@ def start_teller(be: "Callable[[int], int]") -> tuple[int, int]:
     What ``be`` returns is its exit status.  Raises OSError.
     """
     ear, mouth = os.pipe()
-    child = os.fork()
-    if not child:
-        code = _TEMPORARY
-        try:
-            os.close(ear)
-            code = be(mouth)
-        finally:
-            os._exit(code)
+
+    def tell() -> int:
+        os.close(ear)
+        return be(mouth)
+
+    child = start(tell)
     os.close(mouth)
     return ear, child
 
@@ -112,26 +107,22 @@ def start_between(feed: "Callable[[int], None]", be: "Callable[[], int]") -> tup
     """
     reader, writer = os.pipe()
     ear, mouth = os.pipe()
-    feeder = os.fork()
-    if not feeder:
-        try:
-            os.close(reader)
-            os.close(ear)
-            os.close(mouth)
-            feed(writer)
-        finally:
-            os._exit(0)
+
+    def write() -> int:
+        for descriptor in (reader, ear, mouth):
+            os.close(descriptor)
+        feed(writer)
+        return 0
+
+    def answer() -> int:
+        os.close(ear)
+        os.dup2(reader, 0)
+        os.dup2(mouth, 1)
+        return be()
+
+    feeder = start(write)
     os.close(writer)
-    child = os.fork()
-    if not child:
-        code = _TEMPORARY
-        try:
-            os.close(ear)
-            os.dup2(reader, 0)
-            os.dup2(mouth, 1)
-            code = be()
-        finally:
-            os._exit(code)
+    child = start(answer)
     os.close(reader)
     os.close(mouth)
     return ear, child, feeder

@@ -104,17 +104,31 @@ def point_nowhere(descriptor: int) -> None:
     os.dup2(nothing, descriptor)
 
 
-def start_reader(be: "Callable[[], int]") -> int:
-    """Start what ``be`` makes of a new process; return the descriptor that writes its input.  Raises OSError."""
-    reader, writer = os.pipe()
-    if not os.fork():
+def start(be: "Callable[[], int]") -> int:
+    """Start a process that is what ``be`` makes of it; return its id.
+
+    Its exit status is what ``be`` returns, ``TEMPORARY`` where it raises.  Raises OSError.
+    """
+    child = os.fork()
+    if not child:
         code = TEMPORARY
         try:
-            os.dup2(reader, 0)
-            os.close(writer)
             code = be()
         finally:
             os._exit(code)
+    return child
+
+
+def start_reader(be: "Callable[[], int]") -> int:
+    """Start what ``be`` makes of a new process; return the descriptor that writes its input.  Raises OSError."""
+    reader, writer = os.pipe()
+
+    def read() -> int:
+        os.dup2(reader, 0)
+        os.close(writer)
+        return be()
+
+    start(read)
     os.close(reader)
     return writer
 
@@ -132,15 +146,13 @@ def run(
     the program of that name.  Raises OSError.
     """
     reader, writer = os.pipe() if feed is not None else (-1, -1)
-    child = os.fork()
-    if not child:
-        code = TEMPORARY
-        try:
-            if feed is not None:
-                os.dup2(reader, 0)
-            code = become_or_say(words, name, complaint) if name else become(words)
-        finally:
-            os._exit(code)
+
+    def be() -> int:
+        if feed is not None:
+            os.dup2(reader, 0)
+        return become_or_say(words, name, complaint) if name else become(words)
+
+    child = start(be)
     if feed is not None:
         os.close(reader)
         try:
@@ -159,16 +171,14 @@ def run_told(words: list[bytes], told: bytes) -> int:
     reader, writer = os.pipe()
     # What fits is there before the program is: then one that ends at once has been told, and its exit code counts.
     told = told[os.write(writer, told[:_PIPE_HOLDS_BYTES]) :]
-    child = os.fork()
-    if not child:
-        code = TEMPORARY
-        try:
-            os.close(writer)
-            os.dup2(reader, 3)
-            os.set_inheritable(3, True)  # where it was 3 already, dup2 did nothing
-            code = become(words)
-        finally:
-            os._exit(code)
+
+    def be() -> int:
+        os.close(writer)
+        os.dup2(reader, 3)
+        os.set_inheritable(3, True)  # where it was 3 already, dup2 did nothing
+        return become(words)
+
+    child = start(be)
     os.close(reader)
     _write(writer, told)
     os.close(writer)
