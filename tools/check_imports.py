@@ -27,11 +27,8 @@ PACKAGE: Final = "paperpath"
 PURE: Final = frozenset({"base", "message", "protocol", "wire"})
 LAYERS: Final = PURE | {"system", "config", "telemetry", "dns", "store"}
 PROCESSES: Final = frozenset(
-    {
-        "supervise", "receive", "inspect", "sign", "queue", "local", "remote", "auth", "pop3", "guard",
-        "admin", "inject", "cli",
-    }
-)  # fmt: skip
+    {"supervise", "receive", "queue", "local", "remote", "auth", "pop3", "guard", "inject", "cli"}
+)
 
 # Folder -> the folders it may import besides itself. `paperpath/__init__.py` (the version) is open to all.
 ALLOWED: Final[Mapping[str, frozenset[str]]] = {

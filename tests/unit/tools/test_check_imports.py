@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.check_imports import ALLOWED, EXCEPTIONS, LAYERS, PROCESSES, PURE, check_module, check_tree
+from tools.check_imports import ALLOWED, EXCEPTIONS, LAYERS, PROCESSES, PURE, ROOT, check_module, check_tree
 
 
 def rules(file: str, text: str) -> list[str]:
@@ -12,8 +12,10 @@ def rules(file: str, text: str) -> list[str]:
     return [violation.rule for violation in check_module(f"paperpath/{file}", text)]
 
 
-def test_every_folder_of_the_design_has_its_row() -> None:
-    assert set(ALLOWED) == LAYERS | PROCESSES | {"process", "delivery", "__init__", "__main__"}
+def test_every_folder_has_its_row_and_no_other() -> None:
+    folders = {path.parent.name for path in (ROOT / "src/paperpath").glob("*/__init__.py")}
+    assert set(ALLOWED) == folders | {"__init__", "__main__"}
+    assert folders == LAYERS | PROCESSES | {"process", "delivery"}
 
 
 def test_the_table_has_no_circle() -> None:
