@@ -213,26 +213,6 @@ class TestMlmmj:
         host.sh("ann", "until [ -s lists/news/bounce/bad=sink.test ]; do sleep 0.1; done")
 
 
-def test_new_settings_count_for_users_whose_worker_lives(host: SystemHost) -> None:
-    assert host.deliver("bob", "as before")["text"] == "did 1+0+0"
-    host.sh("bob", "mkdir -p Other/tmp Other/new Other/cur")
-    host.configure({"local": {"default_delivery": "./Other/"}})
-    try:
-        assert host.reload()["event"] == "service.reloaded"
-        # Not the address of before: what is known of that, its worker too, is remembered for seconds.
-        assert host.deliver("BOB", "elsewhere")["event"] == "delivery.delivered"
-        assert any("Subject: elsewhere\n" in text for text in host.texts("bob", "Other/new"))
-        # Its successor knows of neither worker; the one that was told of before lives still.
-        since = host.mark()
-        os.kill(host.pid_of("local"), signal.SIGKILL)
-        host.wait_for("process.started", since=since, role="local")
-        assert host.deliver("bOb", "still elsewhere")["event"] == "delivery.delivered"
-        assert any("Subject: still elsewhere\n" in text for text in host.texts("bob", "Other/new"))
-    finally:
-        host.configure({"local": {"default_delivery": "./Maildir/"}})
-        assert host.reload()["event"] == "service.reloaded"
-
-
 class TestWorkers:
     """A worker that is killed or kept waiting puts its mail off, and the next one goes on."""
 
@@ -267,6 +247,26 @@ class TestWorkers:
         host.run("queue", "retry", "--all")
         host.wait_for("delivery.delivered", since=since, recipient=f"bob@{DOMAIN}")
         assert list(host.processes().values()).count("local.nursery") == 1
+
+
+def test_new_settings_count_for_users_whose_worker_lives(host: SystemHost) -> None:
+    assert host.deliver("bob", "as before")["text"] == "did 1+0+0"
+    host.sh("bob", "mkdir -p Other/tmp Other/new Other/cur")
+    host.configure({"local": {"default_delivery": "./Other/"}})
+    try:
+        assert host.reload()["event"] == "service.reloaded"
+        # Not the address of before: what is known of that, its worker too, is remembered for seconds.
+        assert host.deliver("BOB", "elsewhere")["event"] == "delivery.delivered"
+        assert any("Subject: elsewhere\n" in text for text in host.texts("bob", "Other/new"))
+        # Its successor knows of neither worker; the one that was told of before lives still.
+        since = host.mark()
+        os.kill(host.pid_of("local"), signal.SIGKILL)
+        host.wait_for("process.started", since=since, role="local")
+        assert host.deliver("bOb", "still elsewhere")["event"] == "delivery.delivered"
+        assert any("Subject: still elsewhere\n" in text for text in host.texts("bob", "Other/new"))
+    finally:
+        host.configure({"local": {"default_delivery": "./Maildir/"}})
+        assert host.reload()["event"] == "service.reloaded"
 
 
 class TestWithoutItsLocal:
