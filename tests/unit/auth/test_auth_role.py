@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import hmac
+import os
+import threading
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -316,6 +318,55 @@ async def test_a_defect_of_ours_is_temporary(auth: Scene, monkeypatch: pytest.Mo
     answer = await auth.plain("you@example.test", "secret")
     assert isinstance(answer, LoginRefused) and answer.temporary
     assert isinstance(seen[0], ZeroDivisionError)
+
+
+async def test_a_defect_while_a_password_is_judged_is_temporary(auth: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    seen: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.append(context["exception"]))
+    monkeypatch.setattr(accounts_module, "_is_right", broken)
+    answer = await auth.plain("you@example.test", "secret-to-nobody")
+    assert isinstance(answer, LoginRefused) and answer.temporary
+    assert [type(one) for one in seen] == [ZeroDivisionError]
+
+
+async def test_what_is_judged_for_a_process_that_is_gone_is_let_go(
+    auth: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, let_go = asyncio.Event(), asyncio.Event()
+
+    async def wait(*_: object) -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            let_go.set()
+
+    monkeypatch.setattr(accounts_module.AccountsBackend, "check", lambda *_: partial(wait))
+    auth.begin("PLAIN", b"\0you@example.test\0secret")
+    await began.wait()
+    auth.logins.close()
+    await let_go.wait()
+
+
+async def test_nothing_stays_open_at_the_end(tmp_path: Path) -> None:
+    def files() -> list[str]:
+        named = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
+        return [os.readlink(name) for name in named if os.path.exists(name) and "sqlite" in os.readlink(name)]
+
+    threads = set(threading.enumerate())
+    async with scene(tmp_path) as auth:
+        auth.accounts.add("you@example.test", "secret", NOW)
+        assert isinstance(await auth.plain("you@example.test", "secret"), LoggedIn)
+        assert files()
+        hashing = set(threading.enumerate()) - threads
+    assert not files()
+    assert hashing
+    for thread in hashing:
+        await asyncio.to_thread(thread.join, 20)
+        assert not thread.is_alive()
 
 
 async def test_no_password_is_logged(auth: Scene) -> None:

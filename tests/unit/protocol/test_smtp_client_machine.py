@@ -153,6 +153,23 @@ def test_capabilities_are_read_without_regard_to_case_and_order() -> None:
     assert offered.enhanced_codes and not offered.smtputf8 and not offered.starttls
 
 
+@pytest.mark.parametrize(
+    ("said", "most"),
+    [
+        (b"SIZE", 0),
+        (b"SIZE 0", 0),
+        (b"SIZE 10240000", 10_240_000),
+        (b"SIZE " + b"9" * 20, 10**20 - 1),  # RFC 1870 3: up to 20 digits
+        (b"SIZE " + b"9" * 21, 0),
+        (b"SIZE -1", 0),
+        (b"SIZE 1e9", 0),
+    ],
+)
+def test_a_size_that_is_none_is_no_limit(said: bytes, most: int) -> None:
+    offered = parse_capabilities(PeerReply(250, 2, (b"d.test", said)))
+    assert offered.size and offered.size_most == most
+
+
 @given(st.binary(min_size=1, max_size=30))
 def test_a_path_never_breaks_out_of_its_command(address: bytes) -> None:
     path = wire_path(address)

@@ -208,6 +208,7 @@ async def test_mail_waits_for_a_remote_process_and_goes_when_one_comes(scene: Se
     await scene.remote.deliver()
     await scene.lines.logged("message.done")
     await scene.nothing_left()
+    assert not scene.lines.with_event("agent.gone")  # the one that went had nothing under way
 
 
 async def test_content_that_cannot_be_read_defers(scene: Service) -> None:

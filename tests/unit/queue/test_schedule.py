@@ -205,6 +205,9 @@ async def test_claim_that_fails_is_not_repeated_at_once(clock: Clock, trouble: E
     assert len(scene.lines.with_event(event)) == 1
     assert scene.window.under_way == 0
     assert alarms.at == NOW + 5
+    scene.schedule.pump()  # as when another job ends meanwhile
+    await turns()
+    assert len(scene.backlog.claims) == 1
     scene.backlog.trouble = None
     clock.now += 5
     await alarms.ring()
@@ -274,6 +277,17 @@ async def test_what_becomes_due_later_wakes_the_schedule(clock: Clock) -> None:
     await alarms.ring()
     assert scene.begun == {"a": 1}
     assert alarms.at is None
+
+
+@pytest.mark.parametrize(("at", "waits_s"), [(NOW + 100, 100), (NOW, 0), (NOW - 100, 0)])
+async def test_it_is_woken_just_after_the_moment(clock: Clock, at: int, waits_s: int) -> None:
+    scene = Scene(Backlog({}), Limits(10, 3), at_once=True)
+    before = asyncio.get_running_loop().time()
+    scene.schedule.wake(at)
+    timer = scene.schedule._timer
+    assert timer is not None
+    assert waits_s < timer.when() - before < waits_s + 1
+    scene.schedule.stop()
 
 
 async def test_looks_that_are_asked_for_during_one_become_one_more(clock: Clock) -> None:

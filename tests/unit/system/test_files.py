@@ -54,14 +54,23 @@ def test_content_then_name_then_folder(tmp_path: Path, calls: list[str]) -> None
     assert calls[1:] == ["rename a", f"fsync {tmp_path.name}"]
 
 
-@pytest.mark.parametrize("step", ["writev", "fsync", "rename"])
+@pytest.mark.parametrize(
+    ("write", "step"),
+    [
+        (files.write_file_durably, "writev"),
+        (files.write_file_durably, "fsync"),
+        (files.write_file_durably, "rename"),
+        (files.replace_file, "writev"),
+        (files.replace_file, "rename"),
+    ],
+)
 def test_failed_write_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[str, bytes, int], None], step: str
 ) -> None:
     (tmp_path / "a").write_bytes(b"old")
     monkeypatch.setattr(os, step, fail(errno.ENOSPC))
     with pytest.raises(OSError, match="No space"):
-        files.write_file_durably(str(tmp_path / "a"), b"new")
+        write(str(tmp_path / "a"), b"new", 0o600)
     assert os.listdir(tmp_path) == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
 
