@@ -62,6 +62,8 @@ def test_each_ban_is_longer_up_to_the_most() -> None:
     for _ in range(8):
         (ban,) = guess(book, BAD, 20, now)
         lengths.append(ban.until - ban.since)
+        assert ban.turned_away == 0  # of this ban, not of those before
+        book.turned_away(BAD, 3)
         now = ban.until
         assert [one.network for one in book.expire(now)] == [BAD]
     assert lengths == [600, 2400, 9600, 38400, 153600, 604800, 604800, 604800]

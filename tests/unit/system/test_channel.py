@@ -273,7 +273,9 @@ async def test_accepting_pauses_while_there_is_no_room(
     path = str(tmp_path / "door")
     accepted: asyncio.Queue[socket.socket] = asyncio.Queue()
     later: list[Callable[[], None]] = []
+    broken: list[dict[str, object]] = []
     monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda _delay, call: later.append(call))
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: broken.append(context))
     with Crowded(socket.AF_UNIX) as listener:
         listener.error = error
         listener.bind(path)
@@ -285,10 +287,25 @@ async def test_accepting_pauses_while_there_is_no_room(
             for _ in range(5):
                 await asyncio.sleep(0)
             assert listener.asked == 1
+            assert accepted.empty() and not broken
             listener.error = 0
             (again,) = later
             again()
             (await accepted.get()).close()
+        stop()
+
+
+async def test_a_listener_that_is_broken_is_not_asked_for_ever_in_silence(tmp_path: Path) -> None:
+    broken: asyncio.Queue[object] = asyncio.Queue()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: broken.put_nowait(context["exception"]))
+    with Crowded(socket.AF_UNIX) as listener:
+        listener.error = errno.EINVAL
+        listener.bind(str(tmp_path / "door"))
+        listener.listen()
+        stop = serve_channels(listener, lambda _: None)
+        with await connect(str(tmp_path / "door")):
+            error = await broken.get()
+            assert isinstance(error, OSError) and error.errno == errno.EINVAL
         stop()
 
 

@@ -99,6 +99,17 @@ def test_folders_are_made_with_their_mode_and_parents_synced(tmp_path: Path, cal
     assert calls == [f"fsync {tmp_path.name}", "fsync a"]
 
 
+def test_what_is_made_is_for_its_owner_alone_unless_told_otherwise(tmp_path: Path) -> None:
+    former = os.umask(0)
+    try:
+        files.make_folders_durably(str(tmp_path / "a/b"))
+        files.write_file_durably(str(tmp_path / "c"), b"")
+    finally:
+        os.umask(former)
+    modes = [stat.S_IMODE((tmp_path / path).stat().st_mode) for path in ("a", "a/b", "c")]
+    assert modes == [0o700, 0o700, 0o600]
+
+
 def test_folder_that_exists_keeps_its_mode(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir(mode=0o711)
     files.make_folders_durably(str(tmp_path / "a"), 0o700)
