@@ -125,17 +125,17 @@ async def converse(stage: Stage, service: str, say: bytes, *, secure: bool) -> N
     ids=["fetched", "gone", "wrong", "cancelled"],
 )
 def test_nothing_waits_for_the_collector(tmp_path: Path, loop: str, service: str, secure: bool, say: bytes) -> None:
-    async def main() -> None:
+    async def main(known: list[object]) -> None:
         await converse(Stage(tmp_path), service, say, secure=secure)
-        await until_gone()
+        await until_gone(known)
 
-    without_collector(loop, main())
+    without_collector(loop, main)
 
 
 @on_both_loops
 @pytest.mark.parametrize("service", ["pop3", "pop3s"])
 def test_nor_does_who_is_turned_away(tmp_path: Path, loop: str, service: str) -> None:
-    async def main() -> None:
+    async def main(known: list[object]) -> None:
         stage = Stage(tmp_path)
         stage.sessions.most = 0
         server = await asyncio.get_running_loop().create_server(
@@ -144,21 +144,27 @@ def test_nor_does_who_is_turned_away(tmp_path: Path, loop: str, service: str) ->
         async with TlsClient(server.sockets[0].getsockname()[1]) as client:
             assert (await client.receive()).startswith(b"-ERR" if service == "pop3" else b"")
         server.close()
-        await until_gone()
+        await until_gone(known)
 
-    without_collector(loop, main())
+    without_collector(loop, main)
 
 
-async def until_gone() -> None:
+def those_there() -> list[object]:
+    return [one for one in gc.get_objects() if isinstance(one, Session | Box | Fetching | Pop3Session)]
+
+
+async def until_gone(known: list[object]) -> None:
     """Wait for the loop to let go, which it does a turn or two later."""
-    while any(isinstance(one, Session | Box | Fetching | Pop3Session) for one in gc.get_objects()):
+    others = set(map(id, known))
+    while not {id(one) for one in those_there()} <= others:
         await asyncio.sleep(0)
 
 
-def without_collector(loop: str, main: Coroutine[Any, Any, None]) -> None:
-    gc.collect()  # what other tests left
+def without_collector(loop: str, main: Callable[[list[object]], Coroutine[Any, Any, None]]) -> None:
+    """Run ``main`` with what other tests have left."""
+    gc.collect()
     gc.disable()
     try:
-        run(loop, main)
+        run(loop, main(those_there()))
     finally:
         gc.enable()
