@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable
 
 from paperpath.config.mailbox_path import mailbox_folder
-from paperpath.local.lookup import MAILBOXES, Accounts, CannotTell
+from paperpath.local.lookup import MAILBOXES, Accounts, CannotTell, Identity
 from paperpath.local.readers import Readers
 from paperpath.process.passes import is_good_pass
 from paperpath.system.channel import Channel
@@ -70,16 +70,19 @@ class Doorkeeper:
     def _open(self, frame: OpenMailbox) -> socket.socket:
         if not is_good_pass(self._key, frame.account, frame.door_pass, now=self._now()):
             raise CannotTell("the pass is not good")
-        worker, home = self._mailbox(frame.account)
-        return self._readers.admit(worker, self._accounts.identity(worker), home)
+        return self._readers.admit(*self._mailbox(frame.account))
 
-    def _mailbox(self, account: str) -> tuple[str, str]:
-        """Return the worker that an account's mailbox belongs to, and the home that it lies in.  Raises CannotTell."""
+    def _mailbox(self, account: str) -> tuple[str, Identity, str]:
+        """Return the reader that an account's mailbox belongs to, whom that runs as, and the home that the mailbox lies
+        in.  Raises CannotTell.
+
+        What workers are told is nothing to readers, so these keep their names when it changes.
+        """
         if "@" not in account:
-            worker = f"user:{account}"
-            return worker, os.path.normpath(self._accounts.identity(worker).folder)
+            owner = self._accounts.owner(account)
+            return f"user:{account}", owner, os.path.normpath(owner.folder)
         address = account.encode("utf-8", "replace")
         folder = mailbox_folder(self._accounts.mail, address)
         if folder is None or address.lower().rpartition(b"@")[2] not in self._accounts.mailbox_domains:
             raise CannotTell("the account has no mailbox here")
-        return MAILBOXES, folder
+        return MAILBOXES, self._accounts.identity(MAILBOXES), folder

@@ -103,11 +103,17 @@ class Accounts:
         if worker in self._assigned:
             return self._assigned[worker]
         name = worker.removeprefix(_USER_PREFIX).removesuffix(self._suffix)
+        if worker != _USER_PREFIX + name + self._suffix:
+            raise CannotTell("no worker has this name")
+        return self.owner(name)
+
+    def owner(self, name: str) -> Identity:
+        """Return whom a user of the system by this very name is delivered to and read as.  Raises CannotTell."""
         try:
             user = eligible(name.encode("utf-8", "replace"), self.find_user, self.stat)
         except OSError as error:
             raise CannotTell(f"looking for the account: {error.strerror}") from error
-        if user is None or worker != _USER_PREFIX + user.name + self._suffix:
+        if user is None or name != user.name:
             raise CannotTell("no worker has this name")
         self._check_own(user.name, user.uid)
         return Identity(user.name, user.home, become=self.delivers_as == 0)
