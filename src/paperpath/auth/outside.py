@@ -17,7 +17,7 @@ from paperpath.auth.answering import Answering
 from paperpath.process.child import Listeners, run_role
 from paperpath.process.settings import OutsideSettings
 from paperpath.system.checkpassword import ASKED_MOST_BYTES, CheckpasswordError, run_checkpassword
-from paperpath.system.spawn import Process, spawn
+from paperpath.system.spawn import Process, spawn_with_socket
 from paperpath.telemetry.log import Log
 from paperpath.wire.frame import FrameBuffer, encode
 from paperpath.wire.outside import OUTSIDE_FRAME_MOST_BYTES, Checked, CheckOutside, JudgePam, ToOutside
@@ -59,16 +59,8 @@ class PamProcess:
             process.wait(_GONE_WITHIN_S)
 
     def _start(self) -> None:
-        if self._process is not None:
-            return
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                self._process = spawn("paperpath.auth.pam", [str(theirs.fileno())], [theirs.fileno()], None, {})
-            except BaseException:
-                ours.close()
-                raise
-        self._conversation = ours
+        if self._process is None:
+            self._process, self._conversation = spawn_with_socket("paperpath.auth.pam", (), None)
 
     def _answer(self) -> Checked:
         frames = FrameBuffer(OUTSIDE_FRAME_MOST_BYTES)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from paperpath.local.lookup import CannotTell
 from paperpath.system.channel import Channel
-from paperpath.system.spawn import ROOM_FOR_TITLE, Adopted, Process, how_it_ended, spawn
+from paperpath.system.spawn import ROOM_FOR_TITLE, Adopted, Process, how_it_ended, spawn_with_socket
 from paperpath.system.users import User
 from paperpath.telemetry.events import ProcessEnded
 from paperpath.telemetry.log import Log
@@ -64,13 +64,10 @@ class Nurse:
     def _open_channel(self) -> Channel:
         if self._channel is not None:
             return self._channel
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                process = spawn(_MODULE, [str(theirs.fileno()), ROOM_FOR_TITLE], [theirs.fileno()], None, {})
-            except OSError as error:
-                ours.close()
-                raise CannotTell(f"the nursery could not be started: {error.strerror or error}") from error
+        try:
+            process, ours = spawn_with_socket(_MODULE, [ROOM_FOR_TITLE], None)
+        except OSError as error:
+            raise CannotTell(f"the nursery could not be started: {error.strerror or error}") from error
         self._nursery = process
         self._channel = Channel(ours, FromNursery, self._heard, self._closed, frame_most_bytes=_FRAME_MOST_BYTES)
         asyncio.get_running_loop().add_reader(process.pidfd, self._ended, process)

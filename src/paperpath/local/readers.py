@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from paperpath.local.lookup import CannotTell, Identity
 from paperpath.local.workers import log_form, whom
 from paperpath.system.channel import Channel
-from paperpath.system.spawn import Process, how_it_ended, spawn
+from paperpath.system.spawn import Process, how_it_ended, spawn_with_socket
 from paperpath.telemetry.events import ProcessEnded
 from paperpath.telemetry.log import Log
 from paperpath.wire.mailbox import Admit, FromReader, Idle
@@ -79,14 +79,11 @@ class Readers:
 
     def _start(self, name: str, identity: Identity) -> _Living:
         self._make_room()
-        ours, theirs = socket.socketpair()
-        with theirs:
-            arguments = [str(theirs.fileno()), identity.folder, identity.user, log_form(self._log)]
-            try:
-                process = spawn(_MODULE, arguments, [theirs.fileno()], whom(identity), {})
-            except OSError as error:
-                ours.close()
-                raise CannotTell(f"the reader could not be started: {error.strerror or error}") from error
+        arguments = [identity.folder, identity.user, log_form(self._log)]
+        try:
+            process, ours = spawn_with_socket(_MODULE, arguments, whom(identity))
+        except OSError as error:
+            raise CannotTell(f"the reader could not be started: {error.strerror or error}") from error
         loop = asyncio.get_running_loop()
         channel = Channel(
             ours,

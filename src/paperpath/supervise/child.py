@@ -10,7 +10,7 @@ from paperpath.base.text import describe
 from paperpath.supervise.plan import Part
 from paperpath.system.channel import Channel
 from paperpath.system.clock import monotonic
-from paperpath.system.spawn import Process, how_it_ended, spawn
+from paperpath.system.spawn import Process, how_it_ended, spawn_with_socket
 from paperpath.telemetry.events import ProcessEnded, ProcessStarted, SettingsRejected
 from paperpath.telemetry.log import Log
 from paperpath.wire.supervision import Configure, Drain, FromChild, Listener, Ready, Rejected
@@ -111,14 +111,7 @@ class Child:
 
     def _start(self) -> None:
         loop = asyncio.get_running_loop()
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                module, arguments = f"paperpath.{self.part.role}", [str(theirs.fileno())]
-                self._process = spawn(module, arguments, [theirs.fileno()], self.part.user, {})
-            except BaseException:
-                ours.close()
-                raise
+        self._process, ours = spawn_with_socket(f"paperpath.{self.part.role}", (), self.part.user)
         self._channel = Channel(ours, FromChild, self._answered, lambda _: None)
         self._log.emit(ProcessStarted(role=self.part.name, pid=self._process.pid))
         self._tell()

@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -125,6 +126,18 @@ def spawn(
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
     return Process(child)
+
+
+def spawn_with_socket(module: str, arguments: Sequence[str], user: User | str | None) -> tuple[Process, socket.socket]:
+    """Start a process as `spawn` does, whose first argument is its end of a conversation; return ours with it."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        number = theirs.fileno()
+        try:
+            return spawn(module, [str(number), *arguments], [number], user, {}), ours
+        except BaseException:
+            ours.close()
+            raise
 
 
 def heed_interrupts() -> None:

@@ -60,7 +60,7 @@ class Played:
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
     played = Played()
-    monkeypatch.setattr(nurse_module, "spawn", played.spawn)
+    monkeypatch.setattr("paperpath.system.spawn.spawn", played.spawn)
     yield played
     played.close()
 

@@ -77,7 +77,7 @@ class Stage:
 @pytest.fixture
 async def stage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     stage = Stage()
-    monkeypatch.setattr(module, "spawn", stage.spawn)
+    monkeypatch.setattr("paperpath.system.spawn.spawn", stage.spawn)
     yield stage
     await stage.close()
 
