@@ -176,8 +176,7 @@ class Conversation(ABC):
         self._close(refusal.reason)
 
     def _refuse_unreadable(self, line: bytes, refusal: Refusal) -> None:
-        """Refuse a command that cannot be read; if it announces content, that must not be taken for
-        commands."""
+        """Refuse a command that cannot be read; if it announces content, that must not be taken for commands."""
         self._refuse(refusal)
         verb = line[:_START_BYTES].translate(None, _NO_LETTERS)[:4].upper()
         if verb == b"BDAT":
@@ -186,8 +185,7 @@ class Conversation(ABC):
             self._close_if_pipelined()
 
     def _close_if_pipelined(self) -> None:
-        """After a refused DATA: what the client sent on without waiting for 354 is content, never
-        commands."""
+        """After a refused DATA: what the client sent on without waiting for 354 is content, never commands."""
         if self._buffer:
             self._hang_up(R421_OUT_OF_STEP, "pipelining past a refused DATA")
 

@@ -23,8 +23,7 @@ class FolderNotSynced(OSError):
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A file to make, with mode 0600: ``pieces``, then the first ``size`` bytes of the file ``source``, if
-    any."""
+    """A file to make, with mode 0600: ``pieces``, then the first ``size`` bytes of the file ``source``, if any."""
 
     tmp: int
     """Descriptor of the folder in which it is written."""

@@ -64,8 +64,6 @@ def sync_file_system(descriptor: int) -> None:
 
 
 def forbid_new_privileges() -> None:
-    """Give up set-user-id programs and file capabilities, for this process and all it starts; there is no way
-    back.
-    """
+    """Give up set-user-id programs and file capabilities, for this process and all it starts; there is no way back."""
     if _prctl is None or _prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         _raise_errno("no_new_privs")

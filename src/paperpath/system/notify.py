@@ -1,5 +1,4 @@
-"""What systemd and its likes say to a service and hear from it: readiness (sd_notify), sockets
-(sd_listen_fds)."""
+"""What systemd and its likes say to a service and hear from it: readiness (sd_notify), sockets (sd_listen_fds)."""
 
 import os
 import socket

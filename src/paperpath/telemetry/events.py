@@ -515,8 +515,7 @@ class StorageUnusable(Event, frozen=True):
 
 
 class StorageBroken(Event, frozen=True):
-    """The disk or the database failed; the queue ends and is opened anew, and nothing more was
-    acknowledged."""
+    """The disk or the database failed; the queue ends and is opened anew, and nothing more was acknowledged."""
 
     name: ClassVar[str] = "storage.broken"
     level: ClassVar[Level] = "alert"

@@ -49,8 +49,7 @@ class MessageView(msgspec.Struct, frozen=True, array_like=True, tag="message", g
 
 
 class ListMessages(msgspec.Struct, frozen=True, array_like=True, tag="list", gc=False):
-    """Messages after ``after`` in order of age, at most ``PAGE_MOST``; filters match anywhere, case
-    folded."""
+    """Messages after ``after`` in order of age, at most ``PAGE_MOST``; filters match anywhere, case folded."""
 
     after: int = 0
     sender: bytes = b""

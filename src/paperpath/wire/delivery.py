@@ -1,5 +1,4 @@
-"""`queue` to a delivery agent (`remote`, or a worker of `local`): do this; and back: this came of it, a
-recipient."""
+"""`queue` to a delivery agent (`remote`, or a worker of `local`): do this; and back: this came of it, a recipient."""
 
 import msgspec
 
@@ -47,8 +46,7 @@ class Job(msgspec.Struct, frozen=True, array_like=True, tag="job", gc=False):
 
 
 class Forward(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A message that a delivery gives birth to, committed with the outcome: same content, new envelope and
-    trace."""
+    """A message that a delivery gives birth to, committed with the outcome: same content, new envelope and trace."""
 
     sender: bytes
     recipients: tuple[bytes, ...]

@@ -85,8 +85,7 @@ class FrameBuffer:
         return length
 
     def _keep(self, rest: bytes) -> None:
-        """Keep what has not been given out, and note how many bytes it takes before looking again is worth
-        while."""
+        """Keep what has not been given out, and note how many bytes it takes before looking again is worth while."""
         self._pieces = [rest] if rest else []
         self._size = len(rest)
         length = int.from_bytes(rest[:_LENGTH_BYTES], "big") if len(rest) >= _LENGTH_BYTES else 0

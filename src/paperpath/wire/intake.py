@@ -1,5 +1,4 @@
-"""`receive` (and whoever else brings mail) to `queue`: here is a message; and back: it is durable, or try
-later."""
+"""`receive` (and whoever else brings mail) to `queue`: here is a message; and back: it is durable, or try later."""
 
 import msgspec
 
@@ -19,8 +18,7 @@ class Submit(msgspec.Struct, frozen=True, array_like=True, tag="submit", gc=Fals
     sender: bytes
     recipients: tuple[bytes, ...]
     trace: bytes
-    """The lines that go before the content, LF at their ends: the Received field and what later stages
-    add."""
+    """The lines that go before the content, LF at their ends: the Received field and what later stages add."""
     content: bytes
     """Header and body, lines ending in LF; empty where ``attached``."""
     size: int

@@ -7,18 +7,15 @@ import msgspec
 
 
 class Listener(msgspec.Struct, frozen=True, array_like=True, tag="listener", gc=False):
-    """A listening socket of yours, as the descriptor with this frame; in force from the next
-    ``Configure``."""
+    """A listening socket of yours, as the descriptor with this frame; in force from the next ``Configure``."""
 
     name: str
-    """What is spoken there: a service and its address (``smtp 127.0.0.1:2525``), or ``intake``, ``lookup``
-    …"""
+    """What is spoken there: a service and its address (``smtp 127.0.0.1:2525``), or ``intake``, ``lookup`` …"""
     attached: bool = True
 
 
 class Configure(msgspec.Struct, frozen=True, array_like=True, tag="configure", gc=False):
-    """Your settings now, and the listening sockets that came before this frame; those you had before are
-    over."""
+    """Your settings now, and the listening sockets that came before this frame; those you had before are over."""
 
     settings: bytes
     """The process's own settings type, as msgpack; a process gets nothing of the others' settings."""
