@@ -22,6 +22,7 @@ import dns.rdtypes.ANY.TXT
 import dns.rdtypes.IN.A
 import dns.rdtypes.IN.AAAA
 
+from paperpath.base.bounded import make_room
 from paperpath.dns.answers import Answer, Found, MxRecord, NoData, NoSuchName, Record, TemporaryTrouble
 
 UDP_PAYLOAD_BYTES = 1232
@@ -103,8 +104,7 @@ class Resolver:
             del self._under_way[key]
         if not isinstance(answer, TemporaryTrouble):
             self._cache.pop(key, None)
-            if len(self._cache) >= CACHE_MOST:
-                del self._cache[next(iter(self._cache))]
+            make_room(self._cache, CACHE_MOST)
             self._cache[key] = (self._now() + answer.ttl_s, answer)
         return answer
 

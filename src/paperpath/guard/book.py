@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from paperpath.base.bounded import make_room
 from paperpath.base.networks import networks_of, parse_address, parse_network, show_network
 from paperpath.wire.guard import BanView, Evidence, Offence
 
@@ -187,8 +188,7 @@ class Book:
 
     def _suspect(self, network: str) -> Record:
         record = self._suspects.pop(network, None) or self._unbanned(network) or Record(network)
-        if len(self._suspects) >= _SUSPECTS_MOST:
-            del self._suspects[next(iter(self._suspects))]
+        make_room(self._suspects, _SUSPECTS_MOST)
         self._suspects[network] = record
         return record
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
+from paperpath.base.bounded import make_room
 from paperpath.base.networks import Networks, networks_of, parse_network
 from paperpath.base.text import one_line
 from paperpath.guard.book import Book
@@ -21,8 +22,6 @@ from paperpath.telemetry.log import Log
 from paperpath.wire import guard as wire
 from paperpath.wire.frame import VERSION, Hello
 
-K = TypeVar("K")
-V = TypeVar("V")
 T = TypeVar("T")
 
 _COUNTERS_MOST = 50_000
@@ -156,14 +155,14 @@ class Clients:
         moment = monotonic()
         for_s = self._rates.count(f"{what} {near}", count, wire.Rate(most, _MINUTE_S), moment)
         if for_s and self._slowed.get((near, what), 0) <= moment:
-            _bound(self._slowed, _COUNTERS_MOST)
+            make_room(self._slowed, _COUNTERS_MOST)
             self._slowed[near, what] = moment + for_s
             self.tell(wire.Slowed(near, what, for_s))
             self._log.emit(RateExceeded(network=near, what=what, for_s=for_s))
 
     def _praise(self, near: str) -> None:
         if near not in self._known:
-            _bound(self._known, _KNOWN_MOST)
+            make_room(self._known, _KNOWN_MOST)
             self._known[near] = None
             self.tell(wire.Known((near,)))
 
@@ -211,8 +210,3 @@ def _networks(network: str) -> Networks:
 
 def _pages(items: list[T]) -> list[tuple[T, ...]]:
     return [tuple(items[at : at + wire.PAGE_MOST]) for at in range(0, len(items), wire.PAGE_MOST)]
-
-
-def _bound(table: dict[K, V], most: int) -> None:
-    if len(table) >= most:
-        del table[next(iter(table))]

@@ -7,6 +7,7 @@ one slot longer.
 
 import msgspec
 
+from paperpath.base.bounded import make_room
 from paperpath.wire.guard import Rate
 
 SLOTS = 12
@@ -58,8 +59,7 @@ class Rates:
         key = name, period_s
         slots = self._counters.pop(key, None)
         if slots is None:
-            if len(self._counters) >= self._most:
-                del self._counters[next(iter(self._counters))]
+            make_room(self._counters, self._most)
             slots = {}
         self._counters[key] = slots
         slot = _slot(now, period_s)

@@ -7,8 +7,8 @@ tables do not forbid: unknown is permissive, because a guard that failed must no
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import TypeVar
 
+from paperpath.base.bounded import make_room
 from paperpath.process.answers import pass_on
 from paperpath.process.bans import BanTable
 from paperpath.process.link import Link
@@ -46,8 +46,6 @@ _HELD_ELSEWHERE_MOST = 20_000
 _UNTOLD_MOST = 20_000
 """Networks with something to tell: what is seen of more while `guard` is away is forgotten."""
 
-K = TypeVar("K")
-V = TypeVar("V")
 OnVerdict = Callable[[bool, int], None]
 """Whether it is allowed, and where not the seconds until it may be."""
 
@@ -208,16 +206,16 @@ class Guard:
             case Lifted():
                 self._bans.lift(frame.networks)
             case Slowed():
-                _bound(self._slowed, _SLOWED_MOST)
+                make_room(self._slowed, _SLOWED_MOST)
                 self._slowed[frame.network, frame.what] = monotonic() + frame.for_s
             case HeldElsewhere(sessions=0):
                 self._elsewhere.pop(frame.network, None)
             case HeldElsewhere():
-                _bound(self._elsewhere, _HELD_ELSEWHERE_MOST)
+                make_room(self._elsewhere, _HELD_ELSEWHERE_MOST)
                 self._elsewhere[frame.network] = frame.sessions
             case Known():
                 for network in frame.networks:
-                    _bound(self._known, _KNOWN_MOST)
+                    make_room(self._known, _KNOWN_MOST)
                     self._known[network] = None
             case Verdict():
                 self._answer(frame.ticket, frame.allowed, frame.again_s)
@@ -226,9 +224,3 @@ class Guard:
         on_answer = self._open.pop(ticket, None)
         if on_answer is not None:
             pass_on(lambda answer: on_answer(*answer), (allowed, again_s))
-
-
-def _bound(table: dict[K, V], most: int) -> None:
-    """Make room for one more: the oldest goes."""
-    if len(table) >= most:
-        del table[next(iter(table))]

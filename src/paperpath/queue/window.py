@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from paperpath.base.bounded import make_room
+
 _LINE_MOST = 1000
 _DOWN_FIRST_S = 60
 _DOWN_MOST_S = 960
@@ -124,8 +126,7 @@ class Window:
         if until <= now:
             pause = min(pause * 2, _DOWN_MOST_S)
             until = min([now + pause, *self._moments(key, now)])
-        if len(self._down) >= _DOWN_REMEMBERED:
-            self._down.pop(next(iter(self._down)))
+        make_room(self._down, _DOWN_REMEMBERED)
         self._down[key] = (until, pause)
         self.emptied(key)
         return until
@@ -133,8 +134,8 @@ class Window:
     def decide_at(self, key: Key, at: int, now: int) -> None:
         """Leave a destination alone no longer than ``at``, also if it is found down until then: something must be
         decided at that moment about what waits there."""
-        if len(self._decide_at) >= _DOWN_REMEMBERED and key not in self._decide_at:
-            self._decide_at.pop(next(iter(self._decide_at)))
+        if key not in self._decide_at:
+            make_room(self._decide_at, _DOWN_REMEMBERED)
         moments = self._decide_at[key] = {*self._moments(key, now), at}
         if len(moments) > _MOMENTS_MOST:
             moments.remove(max(moments))

@@ -5,6 +5,8 @@ In memory only: after a restart every address gets its chance again.
 
 from dataclasses import dataclass
 
+from paperpath.base.bounded import make_room
+
 TIMEOUTS_TO_SKIP = 2
 COUNT_AGAIN_S = 120.0
 """Connections started together time out together; within this time they count as one timeout."""
@@ -32,7 +34,7 @@ class AddressMemory:
         """A connection to the address timed out."""
         known = self._timeouts.get(address)
         if known is None:
-            _make_room(self._timeouts)
+            make_room(self._timeouts, ADDRESSES_MOST)
             self._timeouts[address] = _Timeouts(1, now)
         elif now - known.last >= COUNT_AGAIN_S:
             known.count += 1
@@ -49,14 +51,9 @@ class AddressMemory:
 
     def note_bad_tls(self, address: str, now: float) -> None:
         """The TLS handshake with the address failed."""
-        _make_room(self._plain_until)
+        make_room(self._plain_until, ADDRESSES_MOST)
         self._plain_until[address] = now + PLAIN_S
 
     def wants_plain(self, address: str, now: float) -> bool:
         """Tell whether TLS failed there a short while ago."""
         return self._plain_until.get(address, 0.0) > now
-
-
-def _make_room(table: dict[str, _Timeouts] | dict[str, float]) -> None:
-    if len(table) >= ADDRESSES_MOST:
-        del table[next(iter(table))]
