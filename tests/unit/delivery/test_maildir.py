@@ -165,5 +165,5 @@ def test_no_descriptor_is_left_open(home: Path, tmp_path: Path) -> None:
     half = make_home(tmp_path / "half")
     (half / "Maildir/new").rmdir()
     before = os.listdir("/proc/self/fd")
-    deliver([delivery(home), delivery(half), delivery(half), delivery(Path("\0"))], names())
+    deliver([delivery(home), delivery(home), delivery(half), delivery(half), delivery(Path("\0"))], names())
     assert os.listdir("/proc/self/fd") == before

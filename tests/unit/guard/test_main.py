@@ -134,8 +134,33 @@ async def test_offences_bring_a_ban_on_that_all_know_and_that_is_logged(scene: S
     while not view.turned_away:
         view = await scene.ask(wire.ExplainBan(BAD))
     assert view.turned_away == 1
+    for _ in range(20):
+        other.report("203.0.113.1", wire.Offence.LOGIN_FAILED, "x")
+    await until(lambda: one.banned("203.0.113.1") and other.banned("203.0.113.1"))
+    assert one.banned(BAD) and other.banned(BAD)
     one.close()
     other.close()
+
+
+async def test_other_settings_hold_at_once(scene: Scene) -> None:
+    guard = scene.client()
+    await up(guard, scene)
+    await scene.configure(points=4)
+    for _ in range(4):
+        guard.report(BAD, wire.Offence.LOGIN_FAILED, "x")
+    assert (await scene.line("ban.began"))["network"] == BAD
+    await until(lambda: guard.banned(BAD))
+    await scene.configure(trusted=("192.0.2.0/24",))
+    assert (await scene.line("ban.ended"))["how"] == "trusted now"
+    await until(lambda: not guard.banned(BAD))
+    guard.close()
+
+
+async def test_a_file_that_may_not_be_opened_is_reported_and_nothing_is_banned(scene: Scene) -> None:
+    (scene.folder / "bans.kept").symlink_to("elsewhere")
+    await scene.again()
+    assert (await scene.line("ban.not-kept"))["error"]
+    assert (await scene.ask(wire.ListBans())).bans == ()
 
 
 async def test_a_ban_outlives_the_process(scene: Scene) -> None:

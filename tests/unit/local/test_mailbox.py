@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from paperpath.local.mailbox import Gone, Mailbox, Result, unique_id
+from paperpath.local.mailbox import Gone, Mailbox, Result, _is_marked, unique_id
 
 NOW = 1_700_000_000.0
 
@@ -193,3 +193,11 @@ def test_a_folder_that_cannot_be_read(maildir: Path) -> None:
 def test_unique_id(name: bytes, expected: bytes) -> None:
     assert unique_id(name) == expected
     assert re.fullmatch(rb"[!-~]{1,70}", expected)
+
+
+@pytest.mark.parametrize(
+    ("marked", "numbers"),
+    [(b"", []), (b"\0", []), (b"\x81", [1, 8]), (b"\0\x01", [9]), (b"\xff", list(range(1, 9)))],
+)
+def test_marks_are_bits_and_beyond_the_last_byte_there_are_none(marked: bytes, numbers: list[int]) -> None:
+    assert [number for number in range(1, 26) if _is_marked(marked, number)] == numbers
