@@ -1,5 +1,7 @@
 """`paperpath account app-password`: passwords for one program or device each."""
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from paperpath.cli.accounts import open_accounts, told
@@ -7,6 +9,10 @@ from paperpath.cli.options import config_option, json_option, load_config
 from paperpath.cli.passwords import generate
 from paperpath.cli.show import age, print_json, say, table
 from paperpath.system import clock
+
+if TYPE_CHECKING:
+    from paperpath.config.credentials import AppPassword
+    from paperpath.config.uses import Use
 
 
 @click.group("app-password")
@@ -83,19 +89,18 @@ def list_passwords(address: str, config_file: str | None, as_json: bool) -> None
         uses = {} if name is None else read_uses(uses_file(config), "@".join(name))
     rows = [(one, uses.get(one.label)) for one in held]
     if as_json:
-        print_json(
-            [
-                {"label": one.label, "created": one.created, "used": use.at if use else None}
-                | ({"service": use.service, "peer": use.peer} if use else {})
-                for one, use in rows
-            ]
-        )
+        print_json([_as_json(*row) for row in rows])
     elif rows:
         now = clock.now()
-        shown = [
-            (one.label, age(now - one.created), age(now - use.at) if use else "never", use.peer if use else "")
-            for one, use in rows
-        ]
-        table(("LABEL", "AGE", "LAST USE", "FROM"), shown, right=(1, 2))
+        table(("LABEL", "AGE", "LAST USE", "FROM"), [_as_row(*row, now) for row in rows], right=(1, 2))
     else:
         say(f"{address} has no application passwords")
+
+
+def _as_json(one: "AppPassword", use: "Use | None") -> dict[str, Any]:
+    used = {"service": use.service, "peer": use.peer} if use else {}
+    return {"label": one.label, "created": one.created, "used": use.at if use else None} | used
+
+
+def _as_row(one: "AppPassword", use: "Use | None", now: float) -> tuple[str, ...]:
+    return one.label, age(now - one.created), age(now - use.at) if use else "never", use.peer if use else ""

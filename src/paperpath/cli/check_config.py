@@ -1,6 +1,7 @@
 """`paperpath check-config`: reads the configuration as the server would."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,6 +9,9 @@ from paperpath.cli.faults import EXIT_PERMANENT
 from paperpath.cli.options import config_option, config_path, json_option
 from paperpath.cli.show import count, note, print_json, say
 from paperpath.system import clock
+
+if TYPE_CHECKING:
+    from paperpath.config.schema import Config
 
 
 @click.command("check-config")
@@ -23,8 +27,6 @@ def command(config_file: str | None, as_json: bool) -> int:
     Example:
       paperpath check-config --config try/paperpath.toml
     """
-    from paperpath.cli.certificates import look
-    from paperpath.cli.open_logins import ADVICE, without_passwords
     from paperpath.config.load import load
     from paperpath.config.problems import ConfigError
 
@@ -37,6 +39,14 @@ def command(config_file: str | None, as_json: bool) -> int:
         problems = [dataclasses.asdict(problem) for problem in error.problems]
         print_json({"file": path, "ok": False, "problems": problems, "warnings": []})
         return EXIT_PERMANENT
+    return _tell_of(config, path, as_json=as_json)
+
+
+def _tell_of(config: "Config", path: str, *, as_json: bool) -> int:
+    """Say what is wrong beside the file itself; return the exit code."""
+    from paperpath.cli.certificates import look
+    from paperpath.cli.open_logins import ADVICE, without_passwords
+
     looked = [(one, trouble) for one in look(config, clock.now()) for trouble in one.troubles]
     refused = any(trouble.kind == "unusable" for _, trouble in looked)
     warnings = [f"{one.certificate}: {trouble.text}" for one, trouble in looked]
