@@ -350,6 +350,8 @@ def test_it_runs_with_what_the_systemd_unit_leaves_of_root(service: SystemServic
     kept = ",".join("+" + name.removeprefix("CAP_").lower() for name in line.partition("=")[2].split())
     service.stop()
     host = service.host
+    host.run("rm", "-r", "/run/paperpath")  # as systemd does
+    assert "ok    folders: /var/lib/paperpath\n" in host.run(host.installed, "doctor", "--no-dns", expect=111)
     less = ("setpriv", "--no-new-privs", f"--bounding-set=-all,{kept}", "--inh-caps=-all", "--")
     service.program = (*host.within, *less, host.installed)
     try:

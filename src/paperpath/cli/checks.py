@@ -28,6 +28,7 @@ _EARLIEST_S = 1_767_225_600
 """The first of January 2026: Paperpath is younger, so a clock that says less is not set."""
 _CLOCK_SLACK_S = 60
 
+_NO_FOLDER = "there is no such folder"
 _BECOME = "run doctor as root, or as the server's user"
 
 
@@ -82,7 +83,10 @@ def check_folders(config: "Config") -> Iterator[Finding]:
 
     separate = config.privileges == "separate" and os.geteuid() == 0
     remedy = "`paperpath init --system` makes it anew" if separate else "the service makes it when it starts"
-    wrong = [(folder, obstacle) for folder in layout(config, system=separate) if (obstacle := _folder_obstacle(folder))]
+    looked = [(folder, _folder_obstacle(folder)) for folder in layout(config, system=separate)]
+    # systemd takes the folder of the sockets away with the service, and every boot does.
+    gone_with_the_service = (config.paths.run, _NO_FOLDER) if separate else None
+    wrong = [(folder, told) for folder, told in looked if told and (folder.path, told) != gone_with_the_service]
     if wrong and not _may_look(config.paths.state):
         found = f"{config.paths.state} belongs to another user: nothing in it can be looked at"
         yield Finding("folders", "bad", found, _BECOME)
@@ -107,7 +111,7 @@ def _folder_obstacle(folder: "Folder") -> str:
     try:
         now = os.stat(folder.path)
     except FileNotFoundError:
-        return "there is no such folder"
+        return _NO_FOLDER
     except OSError as error:
         return error.strerror or "cannot be looked at"
     if not stat.S_ISDIR(now.st_mode):

@@ -51,14 +51,22 @@ class Dropped:
 
 
 def make_folder_for(uid: int, path: str, mode: int) -> None:
-    """Make a folder where it is missing, such as this one, for the user who is to own it.  Raises OSError."""
+    """Make a folder where it is missing, such as this one, for the user who is to own it.  Raises OSError.
+
+    One that cannot be given to that user does not stay: the next start would take it for the right one.
+    """
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
         return
-    if uid != os.geteuid():
-        os.chown(path, uid, pwd.getpwuid(uid).pw_gid)
-    os.chmod(path, mode)
+    try:
+        if uid != os.geteuid():
+            os.chown(path, uid, pwd.getpwuid(uid).pw_gid)
+        os.chmod(path, mode)
+    except OSError as error:
+        os.rmdir(path)
+        reason = f"cannot be made for user id {uid} ({error.strerror}): run `paperpath init --system`"
+        raise OSError(error.errno, reason, path) from error
 
 
 def list_dropped(folder: str) -> list[str]:
