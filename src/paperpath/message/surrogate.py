@@ -16,16 +16,16 @@ from paperpath.message.rfc822 import ATOM, COMMENT, QUOTE, Unparsable, lex, rewr
 if TYPE_CHECKING:
     from paperpath.message.rfc822 import Token
 
-_HEADER_MOST_BYTES: Final = 128 * 1024
-"""Of a header that is kept until it is whole; a longer one is looked at in parts."""
+_HEADER_MOST_BYTES: Final = 64 * 1024
+"""Of a header that is looked at, some 3 us a byte at worst, which all sessions of the process wait for; fields behind
+that are sent as they are, or whoever writes us a header of megabytes would hold up everybody's mail for minutes."""
 _HEADER_END: Final = re.compile(rb"(?:\A|\n)(?=\r?\n)")
-_LAST_FIELD: Final = re.compile(rb".*\n(?![ \t]|\Z)", re.DOTALL)
+_WHOLE_FIELDS: Final = re.compile(rb".*\n(?![ \t]|\Z)", re.DOTALL)
 _FIELD: Final = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+\n?+")
 _PARAMETER: Final = re.compile(rb'(?:[^";]|"(?:[^"\\]|\\.)*+"?+)++', re.DOTALL)
 _ADDRESSES: Final = ADDRESS_FIELDS | {b"return-path"}
 _NOBODY: Final = ((ATOM, b"invalid"), (".", b""), (ATOM, b"internationalized-address"), ("@", b""), (ATOM, b"invalid"))
 """An address under a domain that never will be (RFC 6858 2.1), from right to left."""
-_IN_ASCII: Final = bytes(range(128)) + b"?" * 128
 _NAMES: Final = frozenset((ATOM, QUOTE, ".", "@"))
 
 
@@ -43,26 +43,20 @@ class Surrogate:
         if not self._in_header:
             return data
         held = self._held + data
-        end = _HEADER_END.search(held, max(0, len(self._held) - 2))
-        if end is not None:
-            self._in_header, self._held = False, b""
-            return _in_ascii(held[: end.end()]) + held[end.end() :]
-        self._held = held
-        return self._give_out() if len(held) > _HEADER_MOST_BYTES else b""
+        head = held[:_HEADER_MOST_BYTES]
+        end = _HEADER_END.search(head, max(0, len(self._held) - 2))
+        if end is None and len(held) <= _HEADER_MOST_BYTES:
+            self._held = held
+            return b""
+        self._in_header, self._held = False, b""
+        looked_at = end or _WHOLE_FIELDS.match(head)
+        at = looked_at.end() if looked_at is not None else 0
+        return _in_ascii(held[:at]) + held[at:]
 
     def finish(self) -> bytes:
         """Return the rest."""
         held, self._held = self._held, b""
         return _in_ascii(held)
-
-    def _give_out(self) -> bytes:
-        """Return all fields but the last; of one that fills everything, what is there of it in ASCII."""
-        last = _LAST_FIELD.match(self._held)
-        if last is None:
-            held, self._held = self._held, b""
-            return held.translate(_IN_ASCII)
-        fields, self._held = self._held[: last.end()], self._held[last.end() :]
-        return _in_ascii(fields)
 
 
 def _in_ascii(header: bytes) -> bytes:
