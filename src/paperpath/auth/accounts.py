@@ -121,7 +121,7 @@ class AccountsBackend:
         except (apsw.Error, OSError) as error:
             return Unknown(f"the file of accounts cannot be read: {error}")
         if account is None or found is None:
-            return partial(self._judge_nobodys, password, client)
+            return partial(self._judge_nobodys, name if account is None else "@".join(account), password, client)
         address, (stored, label) = "@".join(account), found
         if label is not None:
             return Identity(address, label)
@@ -132,17 +132,12 @@ class AccountsBackend:
         """Judge nothing more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _judge_nobodys(self, password: bytes, client: Client) -> Verdict:
-        refusal = await self._hash(_nobodys_hash(), password, client)
+    async def _judge_nobodys(self, name: str, password: bytes, client: Client) -> Verdict:
+        refusal = await self._hash_once(_nobodys_hash(), (b"nobody", name.encode(), password), client)
         return refusal if isinstance(refusal, Unknown) else None
 
     async def _judge(self, address: str, stored: str, parts: tuple[bytes, ...], client: Client) -> Verdict:
-        mac = self._known.mac(*parts)
-        judging = self._judging.get(mac)
-        if judging is None:
-            judging = self._judging[mac] = asyncio.ensure_future(self._hash(stored, parts[2], client))
-            judging.add_done_callback(lambda _: self._judging.pop(mac, None))
-        good = await asyncio.shield(judging)  # who asked first may be gone before it is known
+        good = await self._hash_once(stored, parts, client)
         if not isinstance(good, bool):
             return good
         if not good:
@@ -150,6 +145,15 @@ class AccountsBackend:
         identity = Identity(address)
         self._known.add(identity, *parts)
         return identity
+
+    async def _hash_once(self, stored: str, parts: tuple[bytes, ...], client: Client) -> bool | Unknown:
+        """Hash; who comes with the same meanwhile waits for that, also where it is nobody's: time must not tell."""
+        mac = self._known.mac(*parts)
+        judging = self._judging.get(mac)
+        if judging is None:
+            judging = self._judging[mac] = asyncio.ensure_future(self._hash(stored, parts[2], client))
+            judging.add_done_callback(lambda _: self._judging.pop(mac, None))
+        return await asyncio.shield(judging)  # who asked first may be gone before it is known
 
     async def _hash(self, stored: str, password: bytes, client: Client) -> bool | Unknown:
         """Hash, in line with others."""

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import apsw
 import msgspec
@@ -389,6 +390,21 @@ async def test_a_name_that_is_nobodys_costs_a_hash_too(auth: Scene, monkeypatch:
     monkeypatch.setattr(accounts_module, "_is_right", noted)
     for name in ("nobody@example.test", "no account at all", "you@example.test"):
         await auth.plain(name, "secret-of-" + name)
+    assert len(hashed) == 3
+
+
+async def test_a_name_that_is_nobodys_shares_hashes_too(auth: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[bytes] = []
+
+    def noted(_stored: str, password: bytes) -> bool:
+        hashed.append(password)
+        return False
+
+    monkeypatch.setattr(accounts_module, "_is_right", noted)
+    for name in ("nobody@example.test", "no account at all", "you@example.test"):
+        written = (name, name.upper()) if "@" in name else (name,)
+        talks = [auth.begin("PLAIN", f"\0{written[n % len(written)]}\0wrong".encode()) for n in range(60)]
+        assert not any([cast(LoginRefused, await talk.answer()).temporary for talk in talks])
     assert len(hashed) == 3
 
 
