@@ -71,7 +71,7 @@ class ClientLogin:
         self._attempt: Attempt | None = None
         self._failures = 0
         self.was_wrong = False
-        """Whether the last attempt said something against the client."""
+        """Whether the last answer said something against the client."""
         self.account = ""
         """Who has logged in; empty: nobody."""
         self.shown = ""
@@ -131,11 +131,11 @@ class ClientLogin:
         self._submission = None
 
     def _answered(self, on_reply: OnReply, answer: LoginAnswer) -> None:
+        self.was_wrong = False
         if isinstance(answer, Challenge):
             on_reply(Reply(334, "", (base64.b64encode(answer.data).decode("ascii"),)), "")
             return
         self._attempt = None
-        self.was_wrong = False
         if isinstance(answer, LoggedIn):
             settings = self._service.settings
             domain = settings.routing.default_domain or self._service.hostname

@@ -13,7 +13,7 @@ from paperpath.base.limits import INLINE_CONTENT_BYTES
 from paperpath.process.settings import SessionLimits
 from paperpath.receive.submission import may_send_as
 from paperpath.wire.guard import Offence, Rate
-from paperpath.wire.logins import LoggedIn, LoginAnswer, LoginRefused
+from paperpath.wire.logins import Challenge, LoggedIn, LoginAnswer, LoginRefused
 from tests.unit.receive.scene import RELAY, SETTINGS, STRANGER, Client, Scene
 
 RIGHT = b"AUTH PLAIN " + base64.b64encode(b"\0joe\0right") + b"\r\n"
@@ -132,6 +132,15 @@ async def test_wrong_passwords_count_against_the_address_and_right_ones_for_it(s
     assert client.session.standing.is_stranger
     assert await said(client, b"AUTH SCRAM-SHA-256\r\n") == ["235 2.7.0"]
     assert not client.session.standing.is_stranger
+
+
+async def test_a_wrong_password_counts_once_whatever_is_asked_next(scene: Scene) -> None:
+    scene.logins.says = LoginRefused(1, "wrong", temporary=False)
+    client = scene.open(STRANGER, "submission")
+    assert await said(client, b"EHLO c\r\nAUTH SCRAM-SHA-256\r\n") == ["220", "250", "535 5.7.8"]
+    scene.logins.says = Challenge(1, b"And?")
+    assert await said(client, b"AUTH SCRAM-SHA-256\r\n", b"eA==\r\n", b"*\r\n") == ["334", "334", "501 5.7.0"]
+    assert [heard[0] for heard in scene.guard.heard].count(STRANGER) == 1
 
 
 async def test_three_wrong_passwords_end_the_session(scene: Scene) -> None:
