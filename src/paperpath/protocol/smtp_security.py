@@ -82,6 +82,7 @@ def _address(value: bytes) -> str | None:
         return ""
     bare = value[len(_V6) :] if value[: len(_V6)].upper() == _V6 else value
     try:
-        return str(ipaddress.ip_address(bare.decode()))
+        # The zone of a link-local address may be any text, and means something on that host only.
+        return str(ipaddress.ip_address(bare.partition(b"%")[0].decode()))
     except ValueError:
         return None

@@ -231,7 +231,9 @@ class Connection(Conversation):
         if event.address is not None:
             arrival = arrive_as(self._service, self._service_name, self._sessions, self, event.address or "unknown")
             if arrival.refusal is not None:
-                self._refuse(arrival.refusal, None, f"XCLIENT: {arrival.peer} is turned away")
+                # Whatever the code: it is counted as no session any more, and must not go on as whom it came through.
+                self._log_refusal(arrival.refusal, None, f"XCLIENT: {arrival.peer} is turned away")
+                self.go_on(self._machine.abort(arrival.refusal))
                 return
             self._now_from(arrival)
         self._login.forget()

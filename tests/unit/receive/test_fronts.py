@@ -9,6 +9,7 @@ import pytest
 
 from paperpath.process import proxied
 from paperpath.process.settings import ReceiveSettings
+from paperpath.wire.guard import Ban
 from paperpath.wire.logins import VOUCHED, LoggedIn, LoginRefused
 from tests.loops import on_both_loops, run
 from tests.tls_client import TlsClient
@@ -216,6 +217,24 @@ async def test_limits_are_those_of_the_client_that_xclient_names(scene: Scene) -
     assert third.transport.closed
     third.leave()
     assert len(scene.sessions) == 2
+
+
+async def test_who_is_banned_for_good_does_not_go_on_as_whom_it_came_through(scene: Scene) -> None:
+    scene.guard.bans["192.0.2.77"] = Ban("192.0.2.77", 0, "by hand")
+    client = scene.open("203.0.113.5")
+    client.send(b"XCLIENT ADDR=192.0.2.77\r\nMAIL FROM:<a@c>\r\n")
+    assert client.replies() == ["220", "554 5.7.1"]
+    assert client.transport.closed
+    client.leave()
+    assert len(scene.sessions) == 0
+
+
+async def test_the_zone_of_an_address_that_xclient_names_is_left_out(scene: Scene) -> None:
+    client = scene.open("203.0.113.5")
+    client.send(b"XCLIENT ADDR=IPV6:fe80::1%%%b\r\n" % (b"x" * 200))
+    assert client.replies() == ["220", "220"]
+    client.leave()
+    assert client.closed_line["peer"] == "fe80::1"
 
 
 async def test_xclient_is_for_those_listed_only(scene: Scene) -> None:
