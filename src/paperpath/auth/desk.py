@@ -139,6 +139,7 @@ class Desk:
             async with asyncio.timeout(timeout_s):
                 said = await judging()
         except TimeoutError:
+            attempt.exchange.abandon()  # who runs it elsewhere would wait for more
             said = Unknown("judging it took too long")
         except Exception as error:
             said = _defect(error)

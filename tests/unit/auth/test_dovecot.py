@@ -101,6 +101,16 @@ async def test_a_message_that_dovecot_would_hang_up_on_does_not_go_there(tmp_pat
         assert refused(first) == ("wrong name or password", False)
 
 
+async def test_dovecot_is_told_that_it_took_too_long(tmp_path: Path) -> None:
+    async with logging_in(tmp_path) as (auth, talk, dovecot):
+        dovecot.say(b"CONT\t1\t")
+        await talk.challenge()
+        await auth.again(timeout_s=0)
+        assert refused(await talk.respond(b"c=biws,r=abcdef,p=xx")) == ("judging it took too long", True)
+        heard = [await dovecot.heard(), await dovecot.heard()]
+        assert heard[0].startswith(b"CONT\t1\t") and heard[1] == b"CANCEL\t1"
+
+
 async def test_dovecot_is_told_of_a_client_that_went_away(tmp_path: Path) -> None:
     async with logging_in(tmp_path) as (_, talk, dovecot):
         dovecot.say(b"CONT\t1\t")
