@@ -32,7 +32,7 @@ class Troubles:
         self._known: dict[str, str] = {}
 
     def note(self, process: str, how: str) -> None:
-        """A process has ended and is to be started again; empty: it has taken its settings and works."""
+        """A process ended before it worked, and will be started again; empty: it has taken its settings and works."""
         if how:
             self._known[process] = one_line(how, _TEXT_MOST)
         elif self._known.pop(process, None) is None:

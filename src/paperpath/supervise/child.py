@@ -185,19 +185,21 @@ class Child:
             self._channel = None
         questions = [*self._questions, self._first]
         self._questions.clear()
+        had_worked = self._first.done()
         self._first = _answer()
         if self._stopping:
             self._gone.set()
         else:
-            self._start_again(pid, how)
+            self._start_again(pid, how, had_worked)
         for question in questions:
             _resolve(question, how)
 
-    def _start_again(self, pid: int, how: str) -> None:
+    def _start_again(self, pid: int, how: str, had_worked: bool) -> None:
         if monotonic() - self._started > _STEADY_S:
             self._pause = _PAUSE_FIRST_S
         self._log.emit(ProcessEnded(role=self.part.name, pid=pid, how=how, restart_s=self._pause))
-        self._note(self.part.name, f"{how}: {self._refused}" if self._refused else how)
+        if not had_worked:  # one that did is back in a moment, and whoever asks it should wait for that
+            self._note(self.part.name, f"{how}: {self._refused}" if self._refused else how)
         self._refused = ""
         self._again = asyncio.get_running_loop().call_later(self._pause, self.start)
         self._pause = min(self._pause * 2, _PAUSE_MOST_S)

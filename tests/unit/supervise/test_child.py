@@ -91,6 +91,15 @@ async def test_process_is_started_told_its_settings_and_ended(stage: Stage) -> N
     assert stage.lines.empty(), "an end that was asked for is no news"
 
 
+async def test_one_that_worked_and_was_killed_is_no_trouble_that_lasts(stage: Stage) -> None:
+    child = stage.child()
+    assert await child.ready() is None
+    os.kill((await stage.line("process.started"))["pid"], signal.SIGKILL)
+    assert (await stage.line("process.ended"))["how"] == "SIGKILL"
+    assert await child.ready() is None
+    assert {how for _, how in stage.noted} == {""}, "whoever asks it meanwhile waits for a moment"
+
+
 async def test_settings_come_after_their_sockets(stage: Stage) -> None:
     stage.behaviour = "rejects"
     sockets = {"smtp": socket.socket(), "lmtp": socket.socket()}
