@@ -27,7 +27,7 @@ _KILL_AFTER_S = 5.0
 """How long past its grace a process that drains is let live."""
 
 Note = Callable[[str, str], None]
-"""Whom to tell which process has ended unbidden, and how; or that it works, with an empty how."""
+"""Whom to tell which process ended before it worked, and how; or that it works, with an empty how."""
 
 Answer = asyncio.Future[str | None]
 """To settings: None where they are in force, else why not."""
